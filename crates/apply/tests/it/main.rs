@@ -1,0 +1,6 @@
+//! What this crate promises, by feature.
+
+mod drift;
+mod plan;
+mod prepare;
+mod takeover;

@@ -1,0 +1,6 @@
+//! The engine from outside: recorded cases, speed of growth, hostile input.
+
+mod cases;
+mod hostile;
+mod output;
+mod remote;
