@@ -1,0 +1,9 @@
+//! What this crate promises, by feature, on a real kube-apiserver.
+
+mod apply;
+mod health;
+mod leftovers;
+mod outage;
+mod prune;
+mod request_level;
+mod world;

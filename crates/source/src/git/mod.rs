@@ -1,0 +1,44 @@
+//! Git repositories: what `spec.ref` of a GitRepository leads to, fetched without a work tree.
+//!
+//! Start with [`fetch`]. The protocol is spoken here (`wire` over `http` and `ssh`), libgit2 only indexes and reads packs:
+//! so each fetch has its own connection settings, one listing of one ref tells whether anything moved, and no
+//! configuration, environment, hook or helper program has a say.
+
+mod auth;
+mod cause;
+mod checkout;
+mod dial;
+mod error;
+mod fetch;
+mod github;
+mod http;
+mod known_hosts;
+mod link;
+mod object;
+mod pktline;
+mod refs;
+mod scan;
+mod session;
+mod ssh;
+mod store;
+mod submodule;
+pub(crate) mod tls;
+pub mod untrusted;
+mod url;
+mod wire;
+
+pub use auth::{
+    AuthError, ClientCertificate, Credentials, GitAuth, Proxy, SecretData, SshIdentity,
+};
+pub use cause::Cause;
+pub use checkout::{Checkout, CheckoutTree};
+pub use error::GitError;
+pub use fetch::{FetchRequest, Fetched, Limits, fetch};
+pub use github::{AppToken, GithubApp, GithubError};
+pub use known_hosts::{HostKey, KnownHosts, KnownHostsError, Verdict};
+pub use object::{Commit, Person, Tag};
+pub use refs::Reference;
+pub use session::Stopped;
+pub use ssh::SshAlgorithms;
+pub use tls::TlsError;
+pub use url::{RemoteUrl, Scheme, UrlError};

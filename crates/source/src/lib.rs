@@ -1,0 +1,9 @@
+//! Fetching from Git, OCI and Helm upstreams, with their authentication and verification.
+
+pub mod auth;
+pub mod bases;
+pub mod git;
+pub mod ignore;
+pub mod oci;
+pub mod verify;
+pub mod version;

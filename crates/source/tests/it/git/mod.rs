@@ -1,0 +1,12 @@
+//! Git: what is fetched, how often the server is asked, and what is said when it fails.
+
+mod access;
+mod flux;
+mod github;
+mod hostile;
+mod http;
+mod memory;
+mod refs;
+mod ssh;
+mod submodules;
+mod support;
