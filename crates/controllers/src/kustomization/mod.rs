@@ -1,0 +1,403 @@
+//! Kustomization: a directory of a source, built with kustomize and kept applied.
+//!
+//! ```text
+//! wakes: its own spec, annotation or deletion; its source's artifact; a dependency it waits for;
+//!        a watched ConfigMap or Secret it substitutes from; drift of what it applied; its interval
+//!
+//! observe (stores) ─► gate::decide ─┬─ Finalize ─► finalize
+//!                                   ├─ Stop ─────► report
+//!                                   └─ Go ───────► run (build ─ plan ─ apply ─ prune ─ wait) ─► report
+//! ```
+//!
+//! Behaviour: kustomize-controller v1.9, its `docs/spec/v1/kustomizations.md`.
+
+mod build;
+mod finalize;
+mod gate;
+mod generate;
+mod report;
+mod run;
+mod target;
+mod variables;
+mod wake;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use borax_api::kustomize::{
+    CONTROLLER, GROUP, Kustomization, KustomizationStatus, STATUS_MANAGER, SourceKind,
+};
+use borax_api::meta::{
+    Artifact, NamespacedObjectKindReference, RECONCILE_REQUEST, condition_types, find_condition,
+    reasons,
+};
+use borax_kubeio::{EventKind, StatusError};
+use borax_object::{Gvk, LabelSelector, ObjectId};
+use borax_reconcile::{Key, Outcome, Reconciler, Turn};
+use kube::{Resource, ResourceExt};
+
+use crate::options::jittered;
+use crate::recorder::Told;
+use crate::shared::{Shared, is_chosen, now, rand_unit};
+use crate::store::key_of;
+use crate::writes::Writer;
+use gate::{Gate, Observed, Source, Stop, Until};
+use report::{About, Draft};
+use run::{Ended, Run};
+
+/// What opens the message of an error that only another spec mends.
+const TERMINAL: &str = "Reconciliation failed terminally due to configuration error";
+
+/// Reconciles Kustomizations.
+pub struct KustomizationReconciler {
+    shared: Arc<Shared>,
+    remotes: target::Remotes,
+    writer: Writer,
+    /// Which objects are reconciled; all when absent.
+    labels: Option<LabelSelector>,
+    memory: Mutex<HashMap<Key, Memory>>,
+}
+
+/// What is remembered of a Kustomization between turns. Losing it costs a reconciliation, nothing else.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    /// It waits for a dependency, so a change of one wakes it.
+    waits_for_dependency: bool,
+    /// The digest of the artifact that was tried last; empty when it could not be had. Absent before the first try.
+    tried: Option<String>,
+    /// Corrections of drift in a row, to slow down when someone else keeps changing an object.
+    drifts: u32,
+}
+
+impl KustomizationReconciler {
+    /// A reconciler over the shared state of the process.
+    pub fn new(shared: Arc<Shared>, labels: Option<LabelSelector>) -> Arc<Self> {
+        let writer = Writer::new::<Kustomization>(STATUS_MANAGER);
+        Arc::new(Self {
+            shared,
+            remotes: target::Remotes::default(),
+            writer,
+            labels,
+            memory: Mutex::default(),
+        })
+    }
+
+    fn memory(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
+        // Every change is one insertion or removal, so what a panic left is sound.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, key: &Key, change: impl FnOnce(&mut Memory)) {
+        change(self.memory().entry(key.clone()).or_default());
+    }
+
+    fn source(&self, object: &Kustomization) -> Source {
+        let own = object.namespace().unwrap_or_default();
+        let reference = &object.spec.source_ref;
+        let key = Key::new(reference.namespace_or(&own), &reference.name);
+        let stores = &self.shared.stores;
+        let artifact: Option<Option<Artifact>> = match reference.kind {
+            SourceKind::GitRepository => stores
+                .git_repositories
+                .get(&key)
+                .map(|s| s.status.as_ref().and_then(|s| s.artifact.clone())),
+            SourceKind::OCIRepository => stores
+                .oci_repositories
+                .get(&key)
+                .map(|s| s.status.as_ref().and_then(|s| s.artifact.clone())),
+            SourceKind::ExternalArtifact => stores
+                .external_artifacts
+                .get(&key)
+                .map(|s| s.status.as_ref().and_then(|s| s.artifact.clone())),
+            SourceKind::Bucket => {
+                stores.buckets.get(&key).map(|s| s.status.as_ref().and_then(|s| s.artifact.clone()))
+            }
+        };
+        match artifact {
+            None => Source::Missing,
+            Some(None) => Source::NoArtifact,
+            Some(Some(artifact)) => Source::Artifact(artifact),
+        }
+    }
+
+    async fn write(
+        &self,
+        object: &Kustomization,
+        new: &KustomizationStatus,
+    ) -> Result<(), StatusError> {
+        let shared = &self.shared;
+        self.writer.status(&shared.cluster, &shared.stores.kustomizations, object, new).await
+    }
+
+    /// Tells an event. Its reason is that of the Ready condition as last written, as in Flux.
+    fn event(&self, object: &Kustomization, about: &About, is_error: bool, message: &str) {
+        let current = self.shared.stores.kustomizations.get(&key_of(object));
+        let conditions =
+            current.as_deref().unwrap_or(object).status.as_ref().map(|status| &status.conditions);
+        let ready =
+            conditions.and_then(|conditions| find_condition(conditions, condition_types::READY));
+        let severity = if is_error { "error" } else { "info" };
+        let reason = ready.map_or(severity, |ready| ready.reason.as_str());
+        let mut annotations = BTreeMap::new();
+        for (name, value) in
+            [("revision", &about.revision), ("originRevision", &about.origin_revision)]
+        {
+            if !value.is_empty() {
+                annotations.insert(format!("{GROUP}/{name}"), value.clone());
+            }
+        }
+        let kind = if is_error { EventKind::Warning } else { EventKind::Normal };
+        self.shared.events.tell(Told {
+            controller: CONTROLLER,
+            meta: object.meta(),
+            resource: &self.writer.resource,
+            kind,
+            reason,
+            message,
+            metadata: annotations,
+        });
+    }
+
+    async fn stopped(&self, object: &Kustomization, stop: Stop) -> Outcome {
+        let key = key_of(object);
+        let before = object.status.clone().unwrap_or_default();
+        let mut draft = self.draft(object);
+        match stop.until {
+            Until::Spec => draft.stalled(stop.reason, &stop.message),
+            Until::Source | Until::Dependency => draft.not_ready(stop.reason, &stop.message),
+        }
+        draft.finish(requested_at(object));
+        self.remember(&key, |memory| memory.waits_for_dependency = stop.until == Until::Dependency);
+        tracing::info!(object = %key, reason = stop.reason, "{}", stop.message);
+        if let Err(error) = self.write(object, &draft.status).await {
+            return write_failed(&key, &error);
+        }
+        let ready = |conditions| {
+            find_condition(conditions, condition_types::READY)
+                .map(|c| (c.reason.clone(), c.message.clone()))
+        };
+        let is_news = ready(&before.conditions) != ready(&draft.status.conditions);
+        if let Some(message) = stop.event
+            && is_news
+        {
+            self.event(object, &About::default(), stop.until == Until::Spec, &message);
+        }
+        match stop.until {
+            Until::Spec => Outcome::Done,
+            Until::Source
+                if stop.reason == reasons::ARTIFACT_FAILED
+                    && self.source(object) == Source::Missing =>
+            {
+                Outcome::RetryAfter(object.retry_interval())
+            }
+            Until::Source | Until::Dependency => {
+                Outcome::RetryAfter(self.shared.options.requeue_dependency)
+            }
+        }
+    }
+
+    fn draft(&self, object: &Kustomization) -> Draft {
+        let generation = object.metadata.generation.unwrap_or_default();
+        Draft::new(object.status.clone().unwrap_or_default(), generation, now())
+    }
+
+    async fn go(&self, object: &Kustomization, artifact: &Artifact, turn: &Turn) -> Outcome {
+        let key = key_of(object);
+        let started = Instant::now();
+        let checks = match run::checks(object) {
+            Ok(checks) => Arc::new(checks),
+            Err(error) => {
+                let message = format!("{TERMINAL}: {error}");
+                let reason = reasons::INVALID_CEL_EXPRESSION;
+                let event = Some(message.clone());
+                return self
+                    .stopped(object, Stop { reason, message, until: Until::Spec, event })
+                    .await;
+            }
+        };
+        self.remember(&key, |memory| {
+            memory.waits_for_dependency = false;
+            memory.tried = Some(artifact.digest.clone());
+        });
+        let mut about = About {
+            revision: artifact.revision.clone(),
+            origin_revision: artifact.origin_revision().unwrap_or_default().to_owned(),
+            timeout: object.timeout(),
+            digest: None,
+        };
+        let mut draft = self.draft(object);
+        let run = Run {
+            reconciler: self,
+            object,
+            artifact,
+            checks: &checks,
+            turn,
+            draft: &mut draft,
+            about: &mut about,
+        };
+        let ended = run.run().await;
+        let took = run::rounded(started.elapsed());
+        draft.at(now());
+        self.ended(object, ended, draft, &about, took).await
+    }
+
+    async fn ended(
+        &self,
+        object: &Kustomization,
+        ended: Ended,
+        mut draft: Draft,
+        about: &About,
+        took: std::time::Duration,
+    ) -> Outcome {
+        let key = key_of(object);
+        let options = &self.shared.options;
+        let (outcome, event) = match ended {
+            Ended::Succeeded { told } => {
+                let next =
+                    jittered(object.interval(), options.interval_jitter_percentage, rand_unit());
+                if !told {
+                    self.remember(&key, |memory| memory.drifts = 0);
+                    return Outcome::After(next);
+                }
+                draft.succeeded(about, took);
+                let took = borax_stdx::duration::format(took);
+                let interval = borax_stdx::duration::format(object.interval());
+                let message = format!("Reconciliation finished in {took}, next run in {interval}");
+                tracing::info!(object = %key, revision = about.revision, "{message}");
+                (Outcome::After(next), Some((false, message)))
+            }
+            Ended::NoArtifact(message) => {
+                draft.not_ready(reasons::ARTIFACT_FAILED, &message);
+                // When it is made again it may be the very same.
+                self.remember(&key, |memory| memory.tried = Some(String::new()));
+                tracing::info!(object = %key, "{message}");
+                (Outcome::RetryAfter(options.requeue_dependency), None)
+            }
+            Ended::Superseded => {
+                // What comes may be the very same, at another place.
+                self.remember(&key, |memory| memory.tried = Some(String::new()));
+                return Outcome::Again;
+            }
+            Ended::Interrupted(trigger) => {
+                draft.canceled(&trigger.to_string());
+                let message = format!(
+                    "Health checks canceled due to new reconciliation triggered by {trigger}"
+                );
+                tracing::info!(object = %key, "{message}");
+                (Outcome::Again, Some((false, message)))
+            }
+            Ended::Failed(failure) => {
+                draft.failed(about, failure.reason, &failure.message, took);
+                let (took, next) = (borax_stdx::duration::format(took), object.retry_interval());
+                let retry = borax_stdx::duration::format(next);
+                tracing::error!(
+                    object = %key,
+                    revision = about.revision,
+                    error = failure.message,
+                    "Reconciliation failed after {took}, next try in {retry}"
+                );
+                (Outcome::RetryAfter(next), Some((true, failure.message)))
+            }
+        };
+        draft.finish(requested_at(object));
+        if let Err(error) = self.write(object, &draft.status).await {
+            return write_failed(&key, &error);
+        }
+        if let Some((is_error, message)) = event {
+            self.event(object, about, is_error, &message);
+        }
+        outcome
+    }
+}
+
+impl Reconciler for KustomizationReconciler {
+    const KIND: &'static str = "kustomization";
+
+    async fn reconcile(&self, key: Key, turn: Turn) -> Outcome {
+        let stores = &self.shared.stores;
+        let Some(object) = stores.kustomizations.get(&key) else {
+            self.memory().remove(&key);
+            self.shared.metrics.object_gone("Kustomization", &key.namespace, &key.name);
+            return Outcome::Forget;
+        };
+        if !is_chosen(self.labels.as_ref(), object.labels()) {
+            return Outcome::Forget;
+        }
+        let started = Instant::now();
+        let gate = gate::decide(&Observed {
+            object: &object,
+            source: self.source(&object),
+            find: &|namespace, name| stores.kustomizations.get(&Key::new(namespace, name)),
+            options: &self.shared.options,
+        });
+        if !matches!(gate, Gate::Finalize)
+            && let Err(error) = self
+                .writer
+                .add_finalizer(&self.shared.cluster, &stores.kustomizations, &object)
+                .await
+        {
+            return write_failed(&key, &error);
+        }
+        let outcome = match gate {
+            Gate::Finalize => self.finalize(&object, &turn).await,
+            Gate::Suspended => {
+                tracing::info!(object = %key, "Reconciliation is suspended for this object");
+                Outcome::Done
+            }
+            Gate::Stop(stop) => self.stopped(&object, stop).await,
+            Gate::Go(artifact) => self.go(&object, &artifact, &turn).await,
+        };
+        self.shared.metrics.object_reconciled(
+            "Kustomization",
+            &key.namespace,
+            &key.name,
+            started.elapsed(),
+        );
+        outcome
+    }
+
+    async fn panicked(&self, key: Key, message: String) {
+        let Some(object) = self.shared.stores.kustomizations.get(&key) else { return };
+        let mut draft = self.draft(&object);
+        let message = format!("internal error, please report it: {message}");
+        draft.not_ready(reasons::RECONCILIATION_FAILED, &message);
+        draft.finish(requested_at(&object));
+        if let Err(error) = self.write(&object, &draft.status).await {
+            tracing::error!(object = %key, %error, "can't report a panic");
+        }
+    }
+}
+
+fn write_failed(key: &Key, error: &StatusError) -> Outcome {
+    tracing::error!(object = %key, %error, "can't write the object");
+    Outcome::Backoff
+}
+
+/// The reconcile request on the object, handled or not.
+fn requested_at(object: &Kustomization) -> Option<&str> {
+    object.annotations().get(RECONCILE_REQUEST).map(String::as_str)
+}
+
+fn checked_object(reference: &NamespacedObjectKindReference, own: &str) -> ObjectId {
+    let gvk = Gvk::new(&reference.api_version, &reference.kind);
+    ObjectId {
+        group: gvk.group,
+        kind: gvk.kind,
+        namespace: reference.namespace_or(own).to_owned(),
+        name: reference.name.clone(),
+    }
+}
+
+fn ignore_rule(rule: &borax_api::kustomize::IgnoreRule) -> borax_apply::IgnoreRule {
+    let target = rule.target.as_ref().map(|target| borax_apply::IgnoreTarget {
+        group: target.group.clone(),
+        version: target.version.clone(),
+        kind: target.kind.clone(),
+        name: target.name.clone(),
+        namespace: target.namespace.clone(),
+        label_selector: target.label_selector.clone(),
+        annotation_selector: target.annotation_selector.clone(),
+    });
+    borax_apply::IgnoreRule { paths: rule.paths.clone(), target }
+}

@@ -1,0 +1,18 @@
+//! Flux's controllers, one folder per kind: observe, decide, act, report.
+//!
+//! - [`shared`]: the client, stores, cache and flags that all of them share; [`store`]: what the API server holds.
+//! - [`source`]: GitRepository and OCIRepository make artifacts; [`kustomization`] builds and applies them.
+//! - [`start`]: the loops of a process, wired.
+//!
+//! Decisions are pure functions over plain data; effects are in `run`, `finalize` and the adapters they call.
+
+pub mod artifacts;
+pub mod kustomization;
+pub mod options;
+pub mod recorder;
+pub mod shared;
+pub mod source;
+pub mod start;
+pub mod store;
+pub mod upstreams;
+pub mod writes;

@@ -1,0 +1,86 @@
+//! What all controllers of one process share: the client, the stores, the artifact cache, events, flags.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use borax_api::kustomize::Kustomization;
+use borax_api::source::{Bucket, ExternalArtifact, GitRepository, OCIRepository};
+use borax_kubeio::Cluster;
+use borax_object::LabelSelector;
+use borax_reconcile::Metrics;
+use borax_source::bases::Bases;
+use borax_source::oci::OciClient;
+
+use crate::artifacts::Artifacts;
+use crate::options::Options;
+use crate::recorder::Recorder;
+use crate::source::git::{AppTokens, Fetches};
+use crate::store::Store;
+use crate::upstreams::Upstreams;
+
+/// The objects that controllers watch.
+#[derive(Default)]
+pub struct Stores {
+    /// Kustomizations.
+    pub kustomizations: Store<Kustomization>,
+    /// GitRepositories.
+    pub git_repositories: Store<GitRepository>,
+    /// OCIRepositories.
+    pub oci_repositories: Store<OCIRepository>,
+    /// ExternalArtifacts.
+    pub external_artifacts: Store<ExternalArtifact>,
+    /// Buckets, which only Flux's own source-controller serves so far.
+    pub buckets: Store<Bucket>,
+}
+
+impl Stores {
+    /// Resolves once all of them hold what the API server had at the start.
+    pub async fn synced(&self) {
+        self.kustomizations.synced().await;
+        self.git_repositories.synced().await;
+        self.oci_repositories.synced().await;
+        self.external_artifacts.synced().await;
+        self.buckets.synced().await;
+    }
+}
+
+/// Everything a controller needs. Made once in `main`.
+pub struct Shared {
+    /// The API server Borax runs against.
+    pub cluster: Cluster,
+    /// What it holds.
+    pub stores: Stores,
+    /// The artifact cache.
+    pub artifacts: Artifacts,
+    /// Fetches kustomize bases on other hosts.
+    pub bases: Arc<Bases>,
+    /// Git fetches that are under way.
+    pub git_fetches: Fetches,
+    /// Tokens of GitHub Apps.
+    pub app_tokens: AppTokens,
+    /// The way to OCI registries.
+    pub oci: OciClient,
+    /// Places at upstream hosts.
+    pub upstreams: Upstreams,
+    /// Events on the objects.
+    pub events: Recorder,
+    /// Metrics of the process.
+    pub metrics: Arc<Metrics>,
+    /// The flags.
+    pub options: Options,
+}
+
+/// The time as statuses have it.
+pub fn now() -> borax_api::meta::Time {
+    jiff::Timestamp::now().into()
+}
+
+/// A number in `0.0..1.0` that spreads intervals; it needs no more quality than the clock has.
+pub fn rand_unit() -> f64 {
+    f64::from(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs() % 1_000_003) / 1_000_003.0
+}
+
+/// Whether an object with these labels is one of those that `--watch-label-selector` chooses.
+pub fn is_chosen(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> bool {
+    selector.is_none_or(|selector| selector.matches_with(|key| labels.get(key).map(String::as_str)))
+}

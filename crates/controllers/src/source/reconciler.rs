@@ -1,0 +1,359 @@
+//! The reconciliation that all kinds of sources share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use borax_api::meta::{
+    Artifact, RECONCILE_REQUEST, condition_types as common, find_condition, is_condition_true,
+    reasons, remove_condition,
+};
+use borax_api::source::{
+    CONTROLLER, GROUP, STATUS_MANAGER, condition_types as types, reasons as source_reasons,
+};
+use borax_artifact::path::ArtifactPath;
+use borax_kubeio::{EventKind, StatusError};
+use borax_object::LabelSelector;
+use borax_reconcile::{Key, Outcome, Queue, Reconciler, Trigger, Turn};
+use kube::ResourceExt;
+
+use super::summary::{self, Problem, Remedy};
+use super::{Produced, Producer, Source, SourceStatus};
+use crate::options::jittered;
+use crate::recorder::Told;
+use crate::shared::{Shared, is_chosen, now, rand_unit};
+use crate::store::{Change, key_of};
+use crate::writes::Writer;
+
+/// Reconciles sources of one kind.
+pub struct SourceReconciler<K> {
+    shared: Arc<Shared>,
+    writer: Writer,
+    /// Which objects are reconciled; all when absent.
+    labels: Option<LabelSelector>,
+    kind: std::marker::PhantomData<fn() -> K>,
+}
+
+impl<K: Producer> SourceReconciler<K> {
+    /// A reconciler over the shared state of the process.
+    pub fn new(shared: Arc<Shared>, labels: Option<LabelSelector>) -> Arc<Self> {
+        Arc::new(Self {
+            shared,
+            writer: Writer::new::<K>(STATUS_MANAGER),
+            labels,
+            kind: std::marker::PhantomData,
+        })
+    }
+
+    /// Wires the stores' changes to `queue`: its own spec, annotation and deletion.
+    pub fn listen(self: &Arc<Self>, queue: &Queue) {
+        let queue = queue.clone();
+        K::store(&self.shared.stores).on_change(move |change: &Change<K>| {
+            let Some(new) = &change.new else {
+                queue.wake(change.key.clone(), None);
+                return;
+            };
+            if concerns_itself(change.old.as_deref(), new.as_ref()) {
+                let trigger = Trigger { kind: K::KIND, key: change.key.clone() };
+                queue.wake(change.key.clone(), Some(trigger));
+            }
+        });
+    }
+
+    async fn write(&self, object: &K, new: &K::Status) -> Result<(), StatusError> {
+        let shared = &self.shared;
+        self.writer.status(&shared.cluster, K::store(&shared.stores), object, new).await
+    }
+
+    async fn finalize(&self, object: &K) -> Outcome {
+        let key = key_of(object);
+        let removed =
+            self.in_storage(object, |storage, path| storage.remove_all(&path).map(|_| ())).await;
+        if let Err(message) = removed {
+            tracing::error!(object = %key, kind = K::KIND, "garbage collection for deleted resource failed: {message}");
+            self.event(
+                object,
+                None,
+                EventKind::Warning,
+                source_reasons::GARBAGE_COLLECTION_FAILED,
+                &message,
+            );
+            return Outcome::Backoff;
+        }
+        let shared = &self.shared;
+        match self.writer.remove_finalizer(&shared.cluster, K::store(&shared.stores), object).await
+        {
+            Ok(()) => Outcome::Done,
+            Err(error) => self.write_failed(&key, &error),
+        }
+    }
+
+    /// Runs a blocking step on the storage with the path of the object's artifacts.
+    async fn in_storage(
+        &self,
+        object: &K,
+        step: impl FnOnce(
+            &borax_artifact::Storage,
+            ArtifactPath,
+        ) -> Result<(), borax_artifact::ArtifactError>
+        + Send
+        + 'static,
+    ) -> Result<(), String> {
+        let filename = "any.tar.gz";
+        let namespace = object.namespace().unwrap_or_default();
+        let path = ArtifactPath::new(K::KIND, &namespace, &object.name_any(), filename);
+        let path = path.map_err(|error| error.to_string())?;
+        let storage = Arc::clone(self.shared.artifacts.storage());
+        let done = tokio::task::spawn_blocking(move || step(&storage, path)).await;
+        done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
+    /// Drops an artifact from the status that the storage lost, so that it is made again.
+    async fn check_storage(&self, object: &K, status: &mut K::Status) -> bool {
+        let Some(artifact) = status.artifact().clone() else { return false };
+        match self.shared.artifacts.verify(&artifact).await {
+            Ok(()) => {
+                // The host and port may be others since it was made.
+                let url = self.shared.artifacts.url(&artifact);
+                if let (Some(artifact), Some(url)) = (status.artifact(), url) {
+                    artifact.url = url;
+                }
+                false
+            }
+            Err(error) => {
+                tracing::warn!(object = %key_of(object), kind = K::KIND, %error, "the artifact must be made again");
+                *status.artifact() = None;
+                remove_condition(status.conditions(), types::ARTIFACT_IN_STORAGE);
+                true
+            }
+        }
+    }
+
+    async fn go(&self, object: &K, turn: &Turn) -> Outcome {
+        let key = key_of(object);
+        let generation = object.meta().generation.unwrap_or_default();
+        let before = object.status().cloned().unwrap_or_default();
+        let mut status = before.clone();
+        let lost = self.check_storage(object, &mut status).await;
+        if *status.observed_generation() != generation || lost || status.artifact().is_none() {
+            let message = if lost {
+                "building artifact: disappeared from storage".to_owned()
+            } else if *status.observed_generation() != generation && status.artifact().is_some() {
+                format!(
+                    "processing object: new generation {} -> {generation}",
+                    status.observed_generation()
+                )
+            } else {
+                "building artifact".to_owned()
+            };
+            // A source that keeps failing says why it fails, not that it starts over.
+            if !summary::has_failed(status.conditions())
+                || *status.observed_generation() != generation
+            {
+                summary::progressing(status.conditions(), generation, &message, now());
+                if let Err(error) = self.write(object, &status).await {
+                    return self.write_failed(&key, &error);
+                }
+            }
+        }
+        let produced = turn.park(K::produce(&self.shared, object, &mut status)).await;
+        self.report(object, before, status, produced, generation).await
+    }
+
+    async fn report(
+        &self,
+        object: &K,
+        mut before: K::Status,
+        mut status: K::Status,
+        produced: Result<Produced, Problem>,
+        generation: i64,
+    ) -> Outcome {
+        let key = key_of(object);
+        let options = &self.shared.options;
+        let next = jittered(object.interval(), options.interval_jitter_percentage, rand_unit());
+        let (outcome, event) = match &produced {
+            Ok(made) => {
+                if let Produced::New { artifact, .. } = made {
+                    *status.artifact() = Some(artifact.clone());
+                }
+                let revision =
+                    status.artifact().as_ref().map(|a| a.revision.clone()).unwrap_or_default();
+                let stored = format!("stored artifact for {} '{revision}'", K::STORED_AS);
+                summary::succeeded(status.conditions(), generation, &stored, now());
+                *status.observed_generation() = generation;
+                (Outcome::After(next), self.success_event(object, &mut before, &mut status, made))
+            }
+            Err(problem) => {
+                summary::failed(status.conditions(), generation, problem, now());
+                if problem.remedy == Remedy::Spec {
+                    *status.observed_generation() = generation;
+                }
+                let outcome = match problem.remedy {
+                    Remedy::Retry => Outcome::Backoff,
+                    Remedy::Wait(retry) => Outcome::RetryAfter(retry),
+                    Remedy::Spec => Outcome::Done,
+                };
+                tracing::error!(object = %key, kind = K::KIND, reason = problem.reason, "{}", problem.message);
+                let is_news =
+                    message_of(before.conditions(), common::READY) != Some(&problem.message);
+                (
+                    outcome,
+                    is_news.then(|| {
+                        (EventKind::Warning, problem.reason.clone(), problem.message.clone())
+                    }),
+                )
+            }
+        };
+        if let Some(requested) = object.annotations().get(RECONCILE_REQUEST) {
+            status.last_handled_reconcile_at().clone_from(requested);
+        }
+        if let Err(error) = self.write(object, &status).await {
+            return self.write_failed(&key, &error);
+        }
+        if let Some((kind, reason, message)) = event {
+            self.event(object, status.artifact().as_ref(), kind, &reason, &message);
+        }
+        if let (Ok(Produced::New { .. }), Some(artifact)) = (&produced, status.artifact()) {
+            self.collect_garbage(object, artifact).await;
+        }
+        outcome
+    }
+
+    /// A new artifact is told, and so is the end of a failure.
+    fn success_event(
+        &self,
+        object: &K,
+        before: &mut K::Status,
+        status: &mut K::Status,
+        made: &Produced,
+    ) -> Option<(EventKind, String, String)> {
+        let artifact = status.artifact().as_ref()?;
+        let called = match made {
+            Produced::New { called, .. } => called.as_deref(),
+            Produced::Unchanged => None,
+        };
+        let message = object.event(artifact, called);
+        let is_new = before.artifact().as_ref().is_none_or(|old| !old.has_digest(&artifact.digest));
+        let recovered = summary::has_failed(before.conditions());
+        let reason = if is_new {
+            source_reasons::NEW_ARTIFACT
+        } else if recovered {
+            reasons::SUCCEEDED
+        } else {
+            return None;
+        };
+        tracing::info!(kind = K::KIND, revision = artifact.revision, "{message}");
+        Some((EventKind::Normal, reason.to_owned(), message))
+    }
+
+    async fn collect_garbage(&self, object: &K, current: &Artifact) {
+        let Ok(path) = ArtifactPath::parse(&current.path) else { return };
+        let collected = self
+            .in_storage(object, move |storage, _| {
+                storage.garbage_collect(&path, SystemTime::now()).map(|_| ())
+            })
+            .await;
+        if let Err(error) = collected {
+            tracing::warn!(object = %key_of(object), kind = K::KIND, error, "garbage collection failed");
+        }
+    }
+
+    fn event(
+        &self,
+        object: &K,
+        artifact: Option<&Artifact>,
+        kind: EventKind,
+        reason: &str,
+        message: &str,
+    ) {
+        let mut annotations = BTreeMap::new();
+        if let Some(artifact) = artifact {
+            annotations.insert(format!("{GROUP}/revision"), artifact.revision.clone());
+            annotations.insert(format!("{GROUP}/digest"), artifact.digest.clone());
+        }
+        self.shared.events.tell(Told {
+            controller: CONTROLLER,
+            meta: object.meta(),
+            resource: &self.writer.resource,
+            kind,
+            reason,
+            message,
+            metadata: annotations,
+        });
+    }
+
+    fn write_failed(&self, key: &Key, error: &StatusError) -> Outcome {
+        tracing::error!(object = %key, kind = K::KIND, %error, "can't write the object");
+        Outcome::Backoff
+    }
+}
+
+/// Whether a change of the source itself asks for a reconciliation.
+fn concerns_itself<K: Source>(old: Option<&K>, new: &K) -> bool {
+    let Some(old) = old else { return true };
+    let requested = |object: &K| object.annotations().get(RECONCILE_REQUEST).cloned();
+    old.meta().generation != new.meta().generation
+        || old.meta().deletion_timestamp.is_some() != new.meta().deletion_timestamp.is_some()
+        || requested(new).is_some_and(|new| Some(new) != requested(old))
+}
+
+fn message_of<'a>(conditions: &'a [borax_api::meta::Condition], type_: &str) -> Option<&'a String> {
+    find_condition(conditions, type_).map(|condition| &condition.message)
+}
+
+impl<K: Producer> Reconciler for SourceReconciler<K> {
+    const KIND: &'static str = K::CONTROLLER;
+
+    async fn reconcile(&self, key: Key, turn: Turn) -> Outcome {
+        let Some(object) = K::store(&self.shared.stores).get(&key) else {
+            self.shared.metrics.object_gone(K::KIND, &key.namespace, &key.name);
+            return Outcome::Forget;
+        };
+        if !is_chosen(self.labels.as_ref(), object.labels()) {
+            return Outcome::Forget;
+        }
+        let started = Instant::now();
+        let outcome = if object.meta().deletion_timestamp.is_some() {
+            self.finalize(&object).await
+        } else if let Err(error) = self
+            .writer
+            .add_finalizer(&self.shared.cluster, K::store(&self.shared.stores), &object)
+            .await
+        {
+            self.write_failed(&key, &error)
+        } else if object.is_suspended() {
+            tracing::info!(object = %key, kind = K::KIND, "reconciliation is suspended for this object");
+            Outcome::Done
+        } else {
+            self.go(&object, &turn).await
+        };
+        self.shared.metrics.object_reconciled(
+            K::KIND,
+            &key.namespace,
+            &key.name,
+            started.elapsed(),
+        );
+        outcome
+    }
+
+    async fn panicked(&self, key: Key, message: String) {
+        let Some(object) = K::store(&self.shared.stores).get(&key) else { return };
+        let mut status = object.status().cloned().unwrap_or_default();
+        let problem =
+            Problem::fetch(reasons::FAILED, format!("internal error, please report it: {message}"));
+        summary::failed(
+            status.conditions(),
+            object.meta().generation.unwrap_or_default(),
+            &problem,
+            now(),
+        );
+        if let Err(error) = self.write(&object, &status).await {
+            tracing::error!(object = %key, kind = K::KIND, %error, "can't report a panic");
+        }
+    }
+}
+
+/// Whether the status says that the artifact is in the storage: only then may a fetch be skipped.
+pub fn is_stored(conditions: &[borax_api::meta::Condition]) -> bool {
+    is_condition_true(conditions, types::ARTIFACT_IN_STORAGE)
+}

@@ -1,0 +1,270 @@
+//! The loops of a process: watches that feed the stores, controllers that serve their queues, wired together.
+
+use std::future::Future;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use borax_api::kustomize::{Kustomization, ValuesKind};
+use borax_api::meta::{WATCH_ENABLED, WATCH_LABEL};
+use borax_api::source::{Bucket, ExternalArtifact, GitRepository, OCIRepository};
+use borax_object::LabelSelector;
+use borax_reconcile::{Controller, Key, Limits, Queue, Reconciler};
+use futures::{Stream, StreamExt};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::kustomization::KustomizationReconciler;
+use crate::shared::Shared;
+use crate::source::Producer;
+use crate::source::reconciler::SourceReconciler;
+use crate::store::key_of;
+
+/// A group of controllers, as `--controllers` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// GitRepository, OCIRepository.
+    Source,
+    /// Kustomization.
+    Kustomize,
+}
+
+impl Group {
+    /// All that exist.
+    pub const ALL: [Self; 2] = [Self::Source, Self::Kustomize];
+}
+
+/// A name that is no group of controllers, or one that does not exist yet.
+#[derive(Debug, thiserror::Error)]
+#[error("--controllers: {0}")]
+pub struct UnknownGroup(String);
+
+impl FromStr for Group {
+    type Err = UnknownGroup;
+
+    fn from_str(name: &str) -> Result<Self, UnknownGroup> {
+        match name {
+            "source" => Ok(Self::Source),
+            "kustomize" => Ok(Self::Kustomize),
+            "helm" | "image-reflector" | "image-automation" | "notification" => Err(UnknownGroup(
+                format!("{name:?} does not exist yet; there are source, kustomize"),
+            )),
+            other => Err(UnknownGroup(format!(
+                "{other:?} is none of source, kustomize, helm, image-reflector, image-automation, notification"
+            ))),
+        }
+    }
+}
+
+/// Which objects are watched.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// One namespace only (`--watch-all-namespaces=false`); all when absent.
+    pub namespace: Option<String>,
+    /// Only objects with these labels are reconciled (`--watch-label-selector`); sources are found whatever their
+    /// labels.
+    pub labels: Option<LabelSelector>,
+    /// ConfigMaps and Secrets with these labels wake their readers (`--watch-configs-label-selector`).
+    pub config_labels: Option<String>,
+}
+
+/// How long running reconciliations get to end when the process stops.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// The loops of a process, as they are being started.
+struct Loops<'a> {
+    set: JoinSet<()>,
+    shared: Arc<Shared>,
+    scope: &'a Scope,
+    shutdown: CancellationToken,
+}
+
+/// Runs the controllers of `groups` until `shutdown`.
+pub async fn run(
+    shared: Arc<Shared>,
+    groups: &[Group],
+    scope: &Scope,
+    shutdown: CancellationToken,
+) {
+    let mut loops = Loops { set: JoinSet::new(), shared, scope, shutdown };
+    if groups.contains(&Group::Source) {
+        loops.source::<GitRepository>();
+        loops.source::<OCIRepository>();
+    }
+    if groups.contains(&Group::Kustomize) {
+        loops.kustomize();
+    }
+    loops.watches();
+    while loops.set.join_next().await.is_some() {}
+}
+
+impl Loops<'_> {
+    fn source<K: Producer>(&mut self) {
+        let reconciler =
+            SourceReconciler::<K>::new(Arc::clone(&self.shared), self.scope.labels.clone());
+        let queue = self.controller(Arc::clone(&reconciler));
+        reconciler.listen(&queue);
+    }
+
+    fn kustomize(&mut self) {
+        let reconciler =
+            KustomizationReconciler::new(Arc::clone(&self.shared), self.scope.labels.clone());
+        let queue = self.controller(Arc::clone(&reconciler));
+        reconciler.listen(&queue);
+        self.spawn(drift(Arc::clone(&self.shared), Arc::clone(&reconciler), queue.clone()));
+        if !self.shared.options.gates.disable_config_watchers {
+            let (this, wakes) = (Arc::clone(&reconciler), queue.clone());
+            self.configs::<ConfigMap>(move |key| {
+                this.config_changed(ValuesKind::ConfigMap, key, &wakes)
+            });
+            self.configs::<Secret>(move |key| {
+                reconciler.config_changed(ValuesKind::Secret, key, &queue)
+            });
+        }
+    }
+
+    fn controller<R: Reconciler>(&mut self, reconciler: Arc<R>) -> Queue {
+        let options = &self.shared.options;
+        let limits = Limits { concurrency: options.concurrent, backoff: options.backoff };
+        let (controller, queue) =
+            Controller::new(reconciler, limits, Arc::clone(&self.shared.metrics));
+        let (shared, shutdown) = (Arc::clone(&self.shared), self.shutdown.clone());
+        self.set.spawn(async move {
+            // Decisions rest on what the stores hold, so none is made before they are full.
+            tokio::select! {
+                () = shared.stores.synced() => controller.run(shutdown, GRACE).await,
+                () = shutdown.cancelled() => {}
+            }
+        });
+        queue
+    }
+
+    fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        let shutdown = self.shutdown.clone();
+        self.set.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = shutdown.cancelled() => {}
+            }
+        });
+    }
+
+    fn watches(&mut self) {
+        macro_rules! follow {
+            ($store:ident, $kind:ty) => {{
+                let shared = Arc::clone(&self.shared);
+                let api = api::<$kind>(&self.shared, self.scope);
+                self.spawn(async move { shared.stores.$store.follow(objects(api)).await });
+            }};
+        }
+        follow!(kustomizations, Kustomization);
+        follow!(git_repositories, GitRepository);
+        follow!(oci_repositories, OCIRepository);
+        follow!(external_artifacts, ExternalArtifact);
+        follow!(buckets, Bucket);
+    }
+
+    /// Watches the chosen ConfigMaps or Secrets, metadata only, and tells their keys.
+    fn configs<K>(&mut self, changed: impl Fn(&Key) + Send + 'static)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug
+            + Send
+            + 'static,
+    {
+        let labels = self
+            .scope
+            .config_labels
+            .clone()
+            .unwrap_or_else(|| format!("{WATCH_LABEL}={WATCH_ENABLED}"));
+        let api = api::<PartialObjectMeta<K>>(&self.shared, self.scope);
+        let events = watch(api, watcher::Config::default().labels(&labels)).default_backoff();
+        self.spawn(async move {
+            futures::pin_mut!(events);
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(Event::Apply(object) | Event::Delete(object)) => changed(&key_of(&object)),
+                    // A first list, or one after a gap: what changed meanwhile is not known, and a wake is cheap.
+                    Ok(Event::InitApply(object)) => changed(&key_of(&object)),
+                    Ok(Event::Init | Event::InitDone) => {}
+                    Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "the watch broke; it starts over"),
+                }
+            }
+        });
+    }
+}
+
+fn api<K>(shared: &Shared, scope: &Scope) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match &scope.namespace {
+        Some(namespace) => Api::namespaced(shared.cluster.client(), namespace),
+        None => Api::all(shared.cluster.client()),
+    }
+}
+
+/// The changes of one kind. Objects that are no valid resource of the kind are logged and left out, so that one
+/// of them does not stop the others.
+fn objects<K>(api: Api<K>) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + 'static,
+{
+    let guarded: Api<DeserializeGuard<K>> = Api::all_with(api.into_client(), &());
+    watch(guarded, watcher::Config::default()).default_backoff().filter_map(|event| async move {
+        let valid = |object: DeserializeGuard<K>| match object.0 {
+            Ok(mut object) => {
+                // Nobody reads them, and they are a third of an object's size.
+                object.meta_mut().managed_fields = None;
+                Some(object)
+            }
+            Err(error) => {
+                let (kind, name) = (K::kind(&()), error.metadata.name.unwrap_or_default());
+                tracing::error!(%kind, name, error = error.error, "an object is no valid resource and is left alone");
+                None
+            }
+        };
+        match event {
+            Ok(Event::Apply(object)) => valid(object).map(Event::Apply).map(Ok),
+            Ok(Event::InitApply(object)) => valid(object).map(Event::InitApply).map(Ok),
+            Ok(Event::Delete(object)) => valid(object).map(Event::Delete).map(Ok),
+            Ok(Event::Init) => Some(Ok(Event::Init)),
+            Ok(Event::InitDone) => Some(Ok(Event::InitDone)),
+            Err(error) => Some(Err(error)),
+        }
+    })
+}
+
+/// Wakes the Kustomizations whose objects were changed by someone else.
+async fn drift(shared: Arc<Shared>, reconciler: Arc<KustomizationReconciler>, queue: Queue) {
+    let mut drifts = shared.cluster.live().drift();
+    loop {
+        match drifts.recv().await {
+            Ok(drift) => {
+                reconciler.drifted(&Key::new(&drift.owner_namespace, &drift.owner_name), &queue)
+            }
+            // Too many at once to tell whose: anyone's may be among them.
+            Err(RecvError::Lagged(_)) => {
+                for object in shared.stores.kustomizations.find(|_| true) {
+                    reconciler.drifted(&key_of(object.as_ref()), &queue);
+                }
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The harness under virtual time.
+
+mod queue;
