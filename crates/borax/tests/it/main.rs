@@ -1,0 +1,17 @@
+//! The binary on a real control plane: one file per story.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod harness;
+
+mod budget;
+mod d1;
+mod elsewhere;
+mod faults;
+mod first_slice;
+mod flux_cli;
+mod install;
+mod template;
+mod tenants;
+mod trees;
+mod waiting;
+mod words;

@@ -1,0 +1,42 @@
+//! `borax template` beside the real helm, on our own chart.
+
+use std::process::{Command, Output};
+
+use borax_testkit::oracle;
+
+use crate::harness::project;
+
+fn rendered(program: impl AsRef<std::ffi::OsStr>, flags: &[&str]) -> Output {
+    Command::new(program)
+        .args(["template", "borax", "charts/borax", "--namespace=flux-system"])
+        .args(flags)
+        .current_dir(project(""))
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn our_chart_renders_as_helm_renders_it() {
+    let Some(helm) = oracle::require("helm") else { return };
+    for flags in [
+        &[][..],
+        &["--set=multitenancy.enabled=true,replicas=2,metrics.serviceMonitor.enabled=true"],
+        &[
+            "--set=crds.install=false,rbac.clusterAdmin=false",
+            "--set-json=controllers=[\"source\"]",
+        ],
+        &["--show-only=templates/deployment.yaml", "--set=log.level=debug"],
+    ] {
+        let (ours, theirs) = (rendered(env!("CARGO_BIN_EXE_borax"), flags), rendered(&helm, flags));
+        assert!(ours.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&ours.stderr));
+        assert!(ours.stdout == theirs.stdout, "{flags:?}: the output differs from helm's");
+    }
+}
+
+#[test]
+fn what_is_not_supported_is_named() {
+    let refused = rendered(env!("CARGO_BIN_EXE_borax"), &["--post-renderer=x"]);
+    assert!(!refused.status.success());
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(error.contains("--post-renderer is not supported"), "{error}");
+}
