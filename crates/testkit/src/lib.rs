@@ -1,0 +1,7 @@
+//! Test peers: Git over http and ssh, an OCI registry, a real control plane.
+
+pub mod cluster;
+pub mod git;
+pub mod oracle;
+pub mod registry;
+pub mod skip;

@@ -1,0 +1,5 @@
+//! The test peers themselves, tested.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
+
+mod cluster;

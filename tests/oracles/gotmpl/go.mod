@@ -1,0 +1,3 @@
+module borax.dev/oracles/gotmpl
+
+go 1.26
