@@ -10,8 +10,7 @@ use serde_json::{Map, Value as Json};
 use crate::archive;
 use crate::error::Error;
 use crate::ignore::Rules;
-use crate::metadata::{self, Metadata};
-use crate::yaml;
+use crate::metadata::{self, Lock, Metadata};
 
 /// Largest single file of a chart, in bytes.
 pub const MAX_FILE: usize = 5 << 20;
@@ -32,8 +31,12 @@ pub struct File {
 pub struct Chart {
     /// Chart.yaml.
     pub metadata: Metadata,
+    /// Chart.lock; for charts of API version v1 requirements.lock.
+    pub lock: Option<Lock>,
     /// Default values.
     pub values: Map<String, Json>,
+    /// values.yaml as it is.
+    pub values_text: Option<Arc<[u8]>>,
     /// values.schema.json.
     pub schema: Option<Arc<[u8]>>,
     /// Files of `templates/`.
@@ -62,6 +65,17 @@ impl Chart {
     /// # Errors
     /// What Helm refuses.
     pub fn from_folder(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Chart, Error> {
+        Chart::from_folder_within(files, MAX_FILE)
+    }
+
+    /// As [`Chart::from_folder`], with another bound on single files, in bytes.
+    ///
+    /// # Errors
+    /// What Helm refuses.
+    pub fn from_folder_within(
+        files: impl IntoIterator<Item = (String, Vec<u8>)>,
+        max_file: usize,
+    ) -> Result<Chart, Error> {
         let mut files: Vec<(String, Vec<u8>)> = files.into_iter().collect();
         let rules = files.iter().find(|(path, _)| path == ".helmignore");
         let rules = match rules {
@@ -73,10 +87,10 @@ impl Chart {
             return Err(Error::Chart("Chart.yaml file is missing".into()));
         }
         for (path, data) in &files {
-            if data.len() > MAX_FILE {
+            if data.len() > max_file {
                 let name = borax_gotmpl::quote(path.rsplit('/').next().unwrap_or(path).as_bytes());
                 return Err(Error::Chart(format!(
-                    "chart file {name} is larger than the maximum file size {MAX_FILE}"
+                    "chart file {name} is larger than the maximum file size {max_file}"
                 )));
             }
         }
@@ -112,7 +126,9 @@ impl Chart {
         }
         let mut chart = Chart {
             metadata: Metadata::default(),
+            lock: None,
             values: Map::new(),
+            values_text: None,
             schema: None,
             templates: Vec::new(),
             files: Vec::new(),
@@ -160,10 +176,17 @@ impl Chart {
             }
         };
         match file.path.as_str() {
-            "Chart.yaml" | "Chart.lock" => {}
+            "Chart.yaml" => {}
+            "Chart.lock" => {
+                self.lock = Some(
+                    Lock::read(&file.data)
+                        .map_err(|e| Error::Chart(format!("cannot load Chart.lock: {e}")))?,
+                );
+            }
             "values.yaml" => {
                 self.values = crate::values::load(&file.data)
                     .map_err(|e| Error::Chart(format!("cannot load values.yaml: {e}")))?;
+                self.values_text = Some(file.data);
             }
             "values.schema.json" => self.schema = Some(file.data),
             "requirements.yaml" => {
@@ -177,8 +200,10 @@ impl Chart {
                 );
             }
             "requirements.lock" => {
-                yaml::read(&file.data)
-                    .map_err(|e| Error::Chart(format!("cannot load requirements.lock: {e}")))?;
+                self.lock =
+                    Some(Lock::read(&file.data).map_err(|e| {
+                        Error::Chart(format!("cannot load requirements.lock: {e}"))
+                    })?);
                 old_style(
                     self,
                     file,

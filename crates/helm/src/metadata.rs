@@ -178,7 +178,11 @@ pub(crate) fn scalar_text(json: &Json) -> Option<String> {
 pub(crate) fn read(meta: &mut Metadata, text: &[u8]) -> Result<(), String> {
     let json =
         borax_yaml::to_json(text).map_err(|e| format!("error converting YAML to JSON: {e}"))?;
-    let object = match &json {
+    read_json(meta, &json)
+}
+
+fn read_json(meta: &mut Metadata, json: &Json) -> Result<(), String> {
+    let object = match json {
         Json::Null => return Ok(()),
         Json::Object(object) => object,
         other => {
@@ -229,25 +233,68 @@ pub(crate) fn read(meta: &mut Metadata, text: &[u8]) -> Result<(), String> {
         meta.maintainers = each.collect::<Result<_, String>>()?;
     }
     if f.get("dependencies").is_some() {
-        let each = f.list("dependencies", "[]*v2.Dependency")?.iter().map(|json| {
-            let Json::Object(object) = json else {
-                return Err(refusal_of_entry(json, "dependencies"));
-            };
-            let f = Fields { object, within: "Dependency" };
-            Ok(Dependency {
-                name: f.text("name")?,
-                version: f.text("version")?,
-                repository: f.text("repository")?,
-                condition: f.text("condition")?,
-                tags: f.texts("tags")?,
-                enabled: f.flag("enabled")?,
-                import_values: f.list("import-values", "[]interface {}")?.to_vec(),
-                alias: f.text("alias")?,
-            })
-        });
-        meta.dependencies = each.collect::<Result<_, String>>()?;
+        meta.dependencies = dependencies(&f)?;
     }
     Ok(())
+}
+
+/// The dependencies of Chart.yaml or of a lock file.
+fn dependencies(f: &Fields<'_>) -> Result<Vec<Dependency>, String> {
+    let each = f.list("dependencies", "[]*v2.Dependency")?.iter().map(|json| {
+        let Json::Object(object) = json else {
+            return Err(refusal_of_entry(json, "dependencies"));
+        };
+        let f = Fields { object, within: "Dependency" };
+        Ok(Dependency {
+            name: f.text("name")?,
+            version: f.text("version")?,
+            repository: f.text("repository")?,
+            condition: f.text("condition")?,
+            tags: f.texts("tags")?,
+            enabled: f.flag("enabled")?,
+            import_values: f.list("import-values", "[]interface {}")?.to_vec(),
+            alias: f.text("alias")?,
+        })
+    });
+    each.collect()
+}
+
+/// A lock file: the dependencies as they were chosen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lock {
+    /// When, as RFC 3339.
+    pub generated: String,
+    /// A hash of the dependencies in Chart.yaml.
+    pub digest: String,
+    /// The dependencies, each of one version.
+    pub dependencies: Vec<Dependency>,
+}
+
+impl Lock {
+    /// Reads Chart.lock or requirements.lock.
+    ///
+    /// # Errors
+    /// Go's words for fields of the wrong type.
+    pub(crate) fn read(text: &[u8]) -> Result<Self, String> {
+        let json =
+            borax_yaml::to_json(text).map_err(|e| format!("error converting YAML to JSON: {e}"))?;
+        let object = match &json {
+            Json::Null => return Ok(Self::default()),
+            Json::Object(object) => object,
+            other => {
+                return Err(format!(
+                    "error unmarshaling JSON: while decoding JSON: {}",
+                    crate::funcs::json_mismatch(other, "v2.Lock")
+                ));
+            }
+        };
+        let f = Fields { object, within: "Lock" };
+        Ok(Self {
+            generated: f.text("generated")?,
+            digest: f.text("digest")?,
+            dependencies: dependencies(&f)?,
+        })
+    }
 }
 
 fn refusal_of_entry(json: &Json, field: &str) -> String {
@@ -267,11 +314,52 @@ fn sanitize(text: &mut String) {
 }
 
 impl Metadata {
+    /// Reads the fields of an object, such as an entry of a repository's index, as loosely as Chart.yaml is read.
+    ///
+    /// # Errors
+    /// Go's words for fields of the wrong type.
+    pub fn from_json(json: &Json) -> Result<Self, String> {
+        let mut meta = Self::default();
+        read_json(&mut meta, json)?;
+        Ok(meta)
+    }
+
+    /// Reads Chart.yaml, and requirements.yaml over it, without the rest of the chart.
+    ///
+    /// # Errors
+    /// What does not parse.
+    pub fn from_files(chart: &[u8], requirements: Option<&[u8]>) -> Result<Self, Error> {
+        let mut meta = Self::default();
+        read(&mut meta, chart)
+            .map_err(|e| Error::Chart(format!("cannot load 'Chart.yaml': {e}")))?;
+        if meta.api_version.is_empty() {
+            meta.api_version = "v1".into();
+        }
+        if let Some(text) = requirements.filter(|text| !text.is_empty()) {
+            read(&mut meta, text)
+                .map_err(|e| Error::Chart(format!("cannot load 'requirements.yaml': {e}")))?;
+        }
+        Ok(meta)
+    }
+
+    /// As [`Metadata::from_files`], of a chart's archive.
+    ///
+    /// # Errors
+    /// It is no chart's archive.
+    pub fn from_archive(data: &[u8]) -> Result<Self, Error> {
+        let files = crate::archive::read(data)?;
+        let find =
+            |name: &str| files.iter().find(|(path, _)| path == name).map(|(_, data)| &**data);
+        let chart =
+            find("Chart.yaml").ok_or_else(|| Error::Chart("no 'Chart.yaml' found".to_owned()))?;
+        Self::from_files(chart, find("requirements.yaml"))
+    }
+
     /// Cleans the texts and refuses what Helm refuses.
     ///
     /// # Errors
     /// Helm's words.
-    pub(crate) fn validate(&mut self) -> Result<(), Error> {
+    pub fn validate(&mut self) -> Result<(), Error> {
         let refuse = |text: String| Err(Error::Chart(format!("validation: {text}")));
         for text in [
             &mut self.name,
