@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod bases;
 pub mod git;
+pub mod helm_repo;
 pub mod ignore;
 pub mod oci;
 pub mod verify;

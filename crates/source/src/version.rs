@@ -104,6 +104,16 @@ impl Version {
         &self.metadata
     }
 
+    /// The version with other build metadata (Masterminds' `SetMetadata`); its text is then the canonical one.
+    ///
+    /// # Errors
+    /// The metadata has other characters than it may.
+    pub fn with_metadata(&self, metadata: &str) -> Result<Self, VersionError> {
+        let mut stamped = Self { metadata: metadata.to_owned(), ..self.clone() };
+        stamped.original = stamped.to_string();
+        Self::parse(&stamped.original)
+    }
+
     /// Precedence. Metadata does not count, so different versions may compare equal.
     pub fn compare(&self, other: &Self) -> Ordering {
         self.numbers().cmp(&other.numbers()).then_with(|| compare_prerelease(&self.pre, &other.pre))

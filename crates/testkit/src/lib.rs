@@ -1,5 +1,6 @@
-//! Test peers: Git over http and ssh, an OCI registry, a real control plane.
+//! Test peers: Git over http and ssh, an OCI registry, a chart repository, a real control plane.
 
+pub mod charts;
 pub mod cluster;
 pub mod git;
 pub mod oracle;

@@ -134,6 +134,11 @@ impl Keychain {
         Ok(())
     }
 
+    /// Credentials for all of one registry.
+    pub fn of(registry: &str, auth: RegistryAuth) -> Self {
+        Self { entries: BTreeMap::from([(registry.to_owned(), auth)]) }
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -3,6 +3,7 @@
 mod bases;
 #[path = "git/mod.rs"]
 mod git;
+mod helm_repo;
 mod hostile;
 mod ignore;
 mod oci;

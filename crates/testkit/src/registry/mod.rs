@@ -2,7 +2,7 @@
 //! request, and faults on demand.
 
 mod artifact;
-mod server;
+pub(crate) mod server;
 mod store;
 
 use std::net::SocketAddr;
@@ -172,6 +172,6 @@ impl Drop for Registry {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

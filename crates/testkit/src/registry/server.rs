@@ -63,14 +63,14 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, sh
 }
 
 /// A body of one piece, after which the connection may be cut.
-struct Piece {
-    bytes: Option<Bytes>,
-    cut: Option<Cut>,
+pub(crate) struct Piece {
+    pub(crate) bytes: Option<Bytes>,
+    pub(crate) cut: Option<Cut>,
 }
 
 /// What is left to do before the cut.
 #[derive(Clone, Copy)]
-enum Cut {
+pub(crate) enum Cut {
     /// Wait, so that what came before is sent.
     Flush,
     /// Fail.
@@ -98,9 +98,9 @@ impl Body for Piece {
     }
 }
 
-type Answer = Response<Piece>;
+pub(crate) type Answer = Response<Piece>;
 
-fn answer(status: StatusCode, content_type: &str, bytes: Vec<u8>) -> Answer {
+pub(crate) fn answer(status: StatusCode, content_type: &str, bytes: Vec<u8>) -> Answer {
     let mut answer = Response::new(Piece { bytes: None, cut: None });
     *answer.status_mut() = status;
     set(&mut answer, CONTENT_TYPE, content_type);
@@ -109,7 +109,7 @@ fn answer(status: StatusCode, content_type: &str, bytes: Vec<u8>) -> Answer {
     answer
 }
 
-fn set(answer: &mut Answer, name: HeaderName, value: &str) {
+pub(crate) fn set(answer: &mut Answer, name: HeaderName, value: &str) {
     answer.headers_mut().insert(name, HeaderValue::from_str(value).expect("a header value"));
 }
 
