@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use borax_api::kustomize::Kustomization;
-use borax_api::source::{Bucket, ExternalArtifact, GitRepository, OCIRepository};
+use borax_api::source::{
+    Bucket, ExternalArtifact, GitRepository, HelmChart, HelmRepository, OCIRepository,
+};
 use borax_kubeio::Cluster;
 use borax_object::LabelSelector;
 use borax_reconcile::Metrics;
 use borax_source::bases::Bases;
+use borax_source::helm_repo::Repositories;
 use borax_source::oci::OciClient;
 
 use crate::artifacts::Artifacts;
@@ -27,6 +30,10 @@ pub struct Stores {
     pub git_repositories: Store<GitRepository>,
     /// OCIRepositories.
     pub oci_repositories: Store<OCIRepository>,
+    /// HelmRepositories.
+    pub helm_repositories: Store<HelmRepository>,
+    /// HelmCharts.
+    pub helm_charts: Store<HelmChart>,
     /// ExternalArtifacts.
     pub external_artifacts: Store<ExternalArtifact>,
     /// Buckets, which only Flux's own source-controller serves so far.
@@ -39,6 +46,8 @@ impl Stores {
         self.kustomizations.synced().await;
         self.git_repositories.synced().await;
         self.oci_repositories.synced().await;
+        self.helm_repositories.synced().await;
+        self.helm_charts.synced().await;
         self.external_artifacts.synced().await;
         self.buckets.synced().await;
     }
@@ -60,6 +69,8 @@ pub struct Shared {
     pub app_tokens: AppTokens,
     /// The way to OCI registries.
     pub oci: OciClient,
+    /// The way to chart repositories.
+    pub charts: Repositories,
     /// Places at upstream hosts.
     pub upstreams: Upstreams,
     /// Events on the objects.

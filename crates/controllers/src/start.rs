@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use borax_api::kustomize::{Kustomization, ValuesKind};
 use borax_api::meta::{WATCH_ENABLED, WATCH_LABEL};
-use borax_api::source::{Bucket, ExternalArtifact, GitRepository, OCIRepository};
+use borax_api::source::{
+    Bucket, ExternalArtifact, GitRepository, HelmChart, HelmRepository, OCIRepository,
+};
 use borax_object::LabelSelector;
 use borax_reconcile::{Controller, Key, Limits, Queue, Reconciler};
 use futures::{Stream, StreamExt};
@@ -31,7 +33,7 @@ use crate::store::key_of;
 /// A group of controllers, as `--controllers` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
-    /// GitRepository, OCIRepository.
+    /// GitRepository, OCIRepository, HelmRepository, HelmChart.
     Source,
     /// Kustomization.
     Kustomize,
@@ -98,6 +100,8 @@ pub async fn run(
     if groups.contains(&Group::Source) {
         loops.source::<GitRepository>();
         loops.source::<OCIRepository>();
+        loops.source::<HelmRepository>();
+        loops.source::<HelmChart>();
     }
     if groups.contains(&Group::Kustomize) {
         loops.kustomize();
@@ -168,6 +172,8 @@ impl Loops<'_> {
         follow!(kustomizations, Kustomization);
         follow!(git_repositories, GitRepository);
         follow!(oci_repositories, OCIRepository);
+        follow!(helm_repositories, HelmRepository);
+        follow!(helm_charts, HelmChart);
         follow!(external_artifacts, ExternalArtifact);
         follow!(buckets, Bucket);
     }

@@ -17,6 +17,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     borax_stdx::duration::parse(text).map_err(|error| error.to_string())
 }
 
+/// A number of bytes.
+fn bytes(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(0) | Err(_) => Err(format!("{text:?} is no number of bytes above 0")),
+        Ok(bytes) => Ok(bytes),
+    }
+}
+
 /// Flags of `borax run`.
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "kebab-case")]
@@ -124,6 +132,21 @@ pub(crate) struct Flags {
     /// How long artifacts are kept beyond that number.
     #[arg(long, value_parser = duration, default_value = "1m")]
     pub(crate) artifact_retention_ttl: Duration,
+    /// The largest index of a Helm repository, in bytes.
+    #[arg(long, value_parser = bytes, default_value = "52428800")]
+    pub(crate) helm_index_max_size: u64,
+    /// The largest archive of a Helm chart, in bytes.
+    #[arg(long, value_parser = bytes, default_value = "10485760")]
+    pub(crate) helm_chart_max_size: u64,
+    /// The largest file of a Helm chart, in bytes.
+    #[arg(long, value_parser = bytes, default_value = "5242880")]
+    pub(crate) helm_chart_file_max_size: u64,
+    /// How many indexes of Helm repositories are kept in memory; 0 for as many as Borax sees fit.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) helm_cache_max_size: usize,
+    /// How long an index is kept after its last use.
+    #[arg(long, value_parser = duration, default_value = "15m")]
+    pub(crate) helm_cache_ttl: Duration,
     /// json or console.
     #[arg(long, default_value = "json")]
     pub(crate) log_encoding: String,
@@ -163,17 +186,7 @@ pub(crate) struct Flags {
 #[command(rename_all = "kebab-case", next_help_heading = "Accepted without effect")]
 struct Inert {
     #[arg(long)]
-    helm_cache_max_size: Option<String>,
-    #[arg(long)]
-    helm_cache_ttl: Option<String>,
-    #[arg(long)]
     helm_cache_purge_interval: Option<String>,
-    #[arg(long)]
-    helm_index_max_size: Option<String>,
-    #[arg(long)]
-    helm_chart_max_size: Option<String>,
-    #[arg(long)]
-    helm_chart_file_max_size: Option<String>,
     #[arg(long)]
     sops_age_secret: Option<String>,
     #[arg(long)]
@@ -215,12 +228,7 @@ impl Flags {
     pub(crate) fn inert(&self) -> Vec<&'static str> {
         let inert = &self.inert;
         let mut set: Vec<&'static str> = [
-            ("helm-cache-max-size", &inert.helm_cache_max_size),
-            ("helm-cache-ttl", &inert.helm_cache_ttl),
             ("helm-cache-purge-interval", &inert.helm_cache_purge_interval),
-            ("helm-index-max-size", &inert.helm_index_max_size),
-            ("helm-chart-max-size", &inert.helm_chart_max_size),
-            ("helm-chart-file-max-size", &inert.helm_chart_file_max_size),
             ("sops-age-secret", &inert.sops_age_secret),
             ("sops-vault-configmap", &inert.sops_vault_configmap),
             ("graceful-shutdown-timeout", &inert.graceful_shutdown_timeout),
@@ -303,6 +311,21 @@ impl Flags {
         Ok((options, effects))
     }
 
+    /// The bounds on indexes and charts.
+    pub(crate) fn chart_limits(&self) -> borax_source::helm_repo::Limits {
+        let defaults = borax_source::helm_repo::Limits::default();
+        borax_source::helm_repo::Limits {
+            index: self.helm_index_max_size,
+            chart: self.helm_chart_max_size,
+            file: self.helm_chart_file_max_size,
+            kept: match self.helm_cache_max_size {
+                0 => defaults.kept,
+                kept => kept,
+            },
+            kept_for: self.helm_cache_ttl,
+        }
+    }
+
     /// The controllers to run.
     pub(crate) fn groups(&self) -> Vec<Group> {
         if self.controllers.is_empty() { Group::ALL.to_vec() } else { self.controllers.clone() }
@@ -357,10 +380,10 @@ mod tests {
             "--default-service-account=default",
         ];
         let flags = parse(&args).unwrap();
-        assert_eq!(
-            flags.inert(),
-            ["helm-cache-max-size", "helm-cache-ttl", "helm-cache-purge-interval"]
-        );
+        assert_eq!(flags.inert(), ["helm-cache-purge-interval"]);
+        let limits = flags.chart_limits();
+        assert_eq!((limits.kept, limits.kept_for), (10, Duration::from_secs(3600)));
+        assert_eq!(limits.index, 50 << 20);
         let (options, effects) = flags.options().unwrap();
         assert_eq!(options.concurrent, 10);
         assert_eq!(effects, [("CancelHealthCheckOnNewRevision".to_owned(), GateEffect::Always)]);

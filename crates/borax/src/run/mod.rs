@@ -22,6 +22,7 @@ use borax_kubeio::{Cluster, ConnectOptions, Lease, LeaseTimes, Source};
 use borax_object::LabelSelector;
 use borax_reconcile::Metrics;
 use borax_source::bases::Bases;
+use borax_source::helm_repo::Repositories;
 use borax_source::oci::OciClient;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -118,6 +119,7 @@ async fn serve(flags: Flags) -> anyhow::Result<()> {
         git_fetches: Fetches::default(),
         app_tokens: AppTokens::default(),
         oci: OciClient::default(),
+        charts: Repositories::new(flags.chart_limits()),
         upstreams: Upstreams::default(),
         metrics,
         options,

@@ -4,6 +4,7 @@
 mod harness;
 
 mod budget;
+mod charts;
 mod d1;
 mod elsewhere;
 mod faults;

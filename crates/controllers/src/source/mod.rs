@@ -1,4 +1,4 @@
-//! Sources: GitRepository and OCIRepository become artifacts.
+//! Sources: GitRepository, OCIRepository, HelmRepository and HelmChart become artifacts.
 //!
 //! ```text
 //! object ─► finalizer ─► storage (is the artifact still there?) ─► Producer::produce (parked) ─► status ─► events
@@ -12,6 +12,9 @@
 //! Behaviour: source-controller v1.9 `internal/controller`, `internal/reconcile`.
 
 pub mod git;
+pub mod helm_chart;
+mod helm_login;
+pub mod helm_repository;
 pub mod oci;
 pub mod reconciler;
 pub mod secrets;
@@ -22,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use borax_api::meta::{Artifact, Condition};
+use borax_reconcile::Queue;
 use kube::Resource;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,10 +76,13 @@ pub enum Produced {
     New {
         /// What was stored.
         artifact: Artifact,
-        /// What people call it, where that is not the revision: a commit's subject.
+        /// What people call it, where that is not the revision: a commit's subject, what was done to a chart.
         called: Option<String>,
     },
 }
+
+/// A reason and a message: of a condition, or of an event.
+pub type Words = (&'static str, String);
 
 /// How a kind makes its artifact.
 pub trait Producer: Source {
@@ -88,15 +95,40 @@ pub trait Producer: Source {
         status: &mut Self::Status,
     ) -> impl Future<Output = Result<Produced, Problem>> + Send;
 
-    /// What the ArtifactInStorage condition calls the artifact's revision.
-    const STORED_AS: &'static str;
+    /// What the ArtifactInStorage condition says of the artifact. `called` is that of [`Produced::New`].
+    fn stored(&self, artifact: &Artifact, called: Option<&str>) -> Words;
 
-    /// The event that tells of a new artifact, or of the end of a failure. `called` is that of [`Produced::New`].
-    fn event(&self, artifact: &Artifact, called: Option<&str>) -> String;
+    /// The event that tells of a new artifact (`is_new`), or of the end of a failure.
+    fn event(&self, artifact: &Artifact, called: Option<&str>, is_new: bool) -> Words;
+
+    /// Whether it only holds settings for others, and so is given neither finalizer, artifact nor status.
+    fn is_static(&self) -> bool {
+        false
+    }
+
+    /// The name beside an artifact that leads to the newest, where the status tells it.
+    const LATEST: Option<&'static str> = None;
+
+    /// Where the status tells that name's URL.
+    fn latest_url(_: &mut Self::Status) -> Option<&mut String> {
+        None
+    }
+
+    /// Wires changes of other objects to `queue`.
+    fn listen(_: &Arc<Shared>, _: &Queue) {}
+}
+
+/// The reason of an event as most sources have it.
+fn event_reason(is_new: bool) -> &'static str {
+    if is_new {
+        borax_api::source::reasons::NEW_ARTIFACT
+    } else {
+        borax_api::meta::reasons::SUCCEEDED
+    }
 }
 
 macro_rules! source {
-    ($kind:ident, $status:ident, $store:ident, $controller:literal) => {
+    ($kind:ident, $status:ident, $store:ident, $controller:literal, |$spec:ident| $interval:expr) => {
         impl SourceStatus for borax_api::source::$status {
             fn conditions(&mut self) -> &mut Vec<Condition> {
                 &mut self.conditions
@@ -124,7 +156,8 @@ macro_rules! source {
                 self.spec.suspend
             }
             fn interval(&self) -> Duration {
-                self.spec.interval.into()
+                let $spec = &self.spec;
+                $interval
             }
             fn store(stores: &Stores) -> &Store<Self> {
                 &stores.$store
@@ -133,5 +166,12 @@ macro_rules! source {
     };
 }
 
-source!(GitRepository, GitRepositoryStatus, git_repositories, "gitrepository");
-source!(OCIRepository, OCIRepositoryStatus, oci_repositories, "ocirepository");
+source!(GitRepository, GitRepositoryStatus, git_repositories, "gitrepository", |spec| spec
+    .interval
+    .into());
+source!(OCIRepository, OCIRepositoryStatus, oci_repositories, "ocirepository", |spec| spec
+    .interval
+    .into());
+source!(HelmRepository, HelmRepositoryStatus, helm_repositories, "helmrepository", |spec| spec
+    .interval());
+source!(HelmChart, HelmChartStatus, helm_charts, "helmchart", |spec| spec.interval.into());

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use borax_api::meta::reasons::SUCCEEDED;
 use borax_api::meta::{Artifact, remove_condition};
 use borax_api::source::{
     CloudProvider, OCILayerOperation, OCIRepository, OCIRepositorySpec, OCIRepositoryStatus,
@@ -23,7 +24,7 @@ use kube::ResourceExt;
 
 use super::reconciler::is_stored;
 use super::summary::Problem;
-use super::{Produced, Producer, secrets};
+use super::{Produced, Producer, Words, event_reason, secrets};
 use crate::artifacts::to_api;
 use crate::shared::Shared;
 
@@ -61,19 +62,23 @@ impl Producer for OCIRepository {
         Ok(Produced::New { artifact, called: None })
     }
 
-    const STORED_AS: &'static str = "digest";
+    fn stored(&self, artifact: &Artifact, _: Option<&str>) -> Words {
+        (SUCCEEDED, format!("stored artifact for digest '{}'", artifact.revision))
+    }
 
-    fn event(&self, artifact: &Artifact, _: Option<&str>) -> String {
-        let message = format!(
+    fn event(&self, artifact: &Artifact, _: Option<&str>, is_new: bool) -> Words {
+        let mut message = format!(
             "stored artifact with revision '{}' from '{}'",
             artifact.revision, self.spec.url
         );
-        match (artifact.metadata.get(ORIGIN_SOURCE), artifact.origin_revision()) {
-            (Some(source), Some(revision)) if !source.is_empty() && !revision.is_empty() => {
-                format!("{message}, origin source '{source}', origin revision '{revision}'")
-            }
-            _ => message,
+        if let (Some(source), Some(revision)) =
+            (artifact.metadata.get(ORIGIN_SOURCE), artifact.origin_revision())
+            && !source.is_empty()
+            && !revision.is_empty()
+        {
+            message += &format!(", origin source '{source}', origin revision '{revision}'");
         }
+        (event_reason(is_new), message)
     }
 }
 

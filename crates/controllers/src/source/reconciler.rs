@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use borax_api::meta::{
-    Artifact, RECONCILE_REQUEST, condition_types as common, find_condition, is_condition_true,
-    reasons, remove_condition,
+    Artifact, FINALIZER, RECONCILE_REQUEST, condition_types as common, find_condition,
+    is_condition_true, reasons, remove_condition,
 };
 use borax_api::source::{
     CONTROLLER, GROUP, STATUS_MANAGER, condition_types as types, reasons as source_reasons,
@@ -45,8 +45,9 @@ impl<K: Producer> SourceReconciler<K> {
         })
     }
 
-    /// Wires the stores' changes to `queue`: its own spec, annotation and deletion.
+    /// Wires the stores' changes to `queue`: its own spec, annotation and deletion, and what its kind depends on.
     pub fn listen(self: &Arc<Self>, queue: &Queue) {
+        K::listen(&self.shared, queue);
         let queue = queue.clone();
         K::store(&self.shared.stores).on_change(move |change: &Change<K>| {
             let Some(new) = &change.new else {
@@ -118,11 +119,21 @@ impl<K: Producer> SourceReconciler<K> {
                 if let (Some(artifact), Some(url)) = (status.artifact(), url) {
                     artifact.url = url;
                 }
+                let path = ArtifactPath::parse(&artifact.path).ok();
+                let latest = K::LATEST.zip(path).and_then(|(name, path)| path.sibling(name).ok());
+                if let (Some(latest), Some(url)) = (latest, K::latest_url(status))
+                    && !url.is_empty()
+                {
+                    *url = self.shared.artifacts.storage().url(&latest);
+                }
                 false
             }
             Err(error) => {
                 tracing::warn!(object = %key_of(object), kind = K::KIND, %error, "the artifact must be made again");
                 *status.artifact() = None;
+                if let Some(url) = K::latest_url(status) {
+                    url.clear();
+                }
                 remove_condition(status.conditions(), types::ARTIFACT_IN_STORAGE);
                 true
             }
@@ -173,13 +184,17 @@ impl<K: Producer> SourceReconciler<K> {
         let next = jittered(object.interval(), options.interval_jitter_percentage, rand_unit());
         let (outcome, event) = match &produced {
             Ok(made) => {
-                if let Produced::New { artifact, .. } = made {
-                    *status.artifact() = Some(artifact.clone());
-                }
-                let revision =
-                    status.artifact().as_ref().map(|a| a.revision.clone()).unwrap_or_default();
-                let stored = format!("stored artifact for {} '{revision}'", K::STORED_AS);
-                summary::succeeded(status.conditions(), generation, &stored, now());
+                let called = match made {
+                    Produced::New { artifact, called } => {
+                        *status.artifact() = Some(artifact.clone());
+                        self.point_latest(artifact, &mut status).await;
+                        called.as_deref()
+                    }
+                    Produced::Unchanged => None,
+                };
+                let artifact = status.artifact().clone().unwrap_or_default();
+                let (reason, stored) = object.stored(&artifact, called);
+                summary::succeeded(status.conditions(), generation, reason, &stored, now());
                 *status.observed_generation() = generation;
                 (Outcome::After(next), self.success_event(object, &mut before, &mut status, made))
             }
@@ -232,18 +247,59 @@ impl<K: Producer> SourceReconciler<K> {
             Produced::New { called, .. } => called.as_deref(),
             Produced::Unchanged => None,
         };
-        let message = object.event(artifact, called);
         let is_new = before.artifact().as_ref().is_none_or(|old| !old.has_digest(&artifact.digest));
-        let recovered = summary::has_failed(before.conditions());
-        let reason = if is_new {
-            source_reasons::NEW_ARTIFACT
-        } else if recovered {
-            reasons::SUCCEEDED
-        } else {
+        if !is_new && !summary::has_failed(before.conditions()) {
             return None;
-        };
+        }
+        let (reason, message) = object.event(artifact, called, is_new);
         tracing::info!(kind = K::KIND, revision = artifact.revision, "{message}");
         Some((EventKind::Normal, reason.to_owned(), message))
+    }
+
+    /// Sets the link to the newest artifact; without it the artifact is still there.
+    async fn point_latest(&self, artifact: &Artifact, status: &mut K::Status) {
+        let (Some(latest), Ok(path)) = (K::LATEST, ArtifactPath::parse(&artifact.path)) else {
+            return;
+        };
+        let storage = Arc::clone(self.shared.artifacts.storage());
+        let linked = tokio::task::spawn_blocking(move || storage.symlink(&path, latest)).await;
+        match (linked, K::latest_url(status)) {
+            (Ok(Ok(url)), Some(place)) => *place = url,
+            (Ok(Err(error)), _) => {
+                tracing::warn!(kind = K::KIND, %error, "failed to update status URL symlink")
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes away what an object has that only holds settings: it may have been of another type before.
+    async fn clear(&self, object: &K) -> Outcome {
+        let has_finalizer = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+        let deleted = object.meta().deletion_timestamp.is_some();
+        if object.is_suspended() && !deleted {
+            return Outcome::Done;
+        }
+        let nothing = K::Status::default();
+        let has_status = object.status().is_some_and(|status| *status != nothing);
+        if !has_finalizer && !has_status {
+            return Outcome::Done;
+        }
+        let key = key_of(object);
+        let removed =
+            self.in_storage(object, |storage, path| storage.remove_all(&path).map(|_| ())).await;
+        if let Err(message) = removed {
+            tracing::error!(object = %key, kind = K::KIND, "garbage collection failed: {message}");
+            return Outcome::Backoff;
+        }
+        if has_status && let Err(error) = self.write(object, &nothing).await {
+            return self.write_failed(&key, &error);
+        }
+        let shared = &self.shared;
+        match self.writer.remove_finalizer(&shared.cluster, K::store(&shared.stores), object).await
+        {
+            Ok(()) => Outcome::Done,
+            Err(error) => self.write_failed(&key, &error),
+        }
     }
 
     async fn collect_garbage(&self, object: &K, current: &Artifact) {
@@ -313,7 +369,9 @@ impl<K: Producer> Reconciler for SourceReconciler<K> {
             return Outcome::Forget;
         }
         let started = Instant::now();
-        let outcome = if object.meta().deletion_timestamp.is_some() {
+        let outcome = if object.is_static() {
+            self.clear(&object).await
+        } else if object.meta().deletion_timestamp.is_some() {
             self.finalize(&object).await
         } else if let Err(error) = self
             .writer

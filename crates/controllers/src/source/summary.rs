@@ -12,9 +12,10 @@ use borax_api::meta::{
 use borax_api::source::condition_types as types;
 
 /// Conditions that are true when something is wrong or under way, in the order in which they speak for Ready.
-const NEGATIVE: [&str; 6] = [
+const NEGATIVE: [&str; 7] = [
     types::STORAGE_OPERATION_FAILED,
     types::FETCH_FAILED,
+    types::BUILD_FAILED,
     types::INCLUDE_UNAVAILABLE,
     types::ARTIFACT_OUTDATED,
     common::STALLED,
@@ -22,8 +23,12 @@ const NEGATIVE: [&str; 6] = [
 ];
 
 /// Conditions that say that the last attempt failed.
-const FAILURES: [&str; 3] =
-    [types::FETCH_FAILED, types::INCLUDE_UNAVAILABLE, types::STORAGE_OPERATION_FAILED];
+const FAILURES: [&str; 4] = [
+    types::FETCH_FAILED,
+    types::BUILD_FAILED,
+    types::INCLUDE_UNAVAILABLE,
+    types::STORAGE_OPERATION_FAILED,
+];
 
 /// Why there is no new artifact.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,15 +111,21 @@ pub fn progressing(conditions: &mut Vec<Condition>, generation: i64, message: &s
     }
 }
 
-/// The conditions after an attempt that left the artifact of `revision` in the storage.
-pub fn succeeded(conditions: &mut Vec<Condition>, generation: i64, stored: &str, now: Time) {
+/// The conditions after an attempt that left an artifact in the storage, of which `reason` and `stored` tell.
+pub fn succeeded(
+    conditions: &mut Vec<Condition>,
+    generation: i64,
+    reason: &str,
+    stored: &str,
+    now: Time,
+) {
     for type_ in NEGATIVE {
         remove_condition(conditions, type_);
     }
     let stored = Condition::new(
         types::ARTIFACT_IN_STORAGE,
         ConditionStatus::True,
-        reasons::SUCCEEDED,
+        reason,
         stored,
         generation,
     );
@@ -211,6 +222,7 @@ mod tests {
         succeeded(
             &mut conditions,
             1,
+            reasons::SUCCEEDED,
             "stored artifact for revision 'main@sha1:1'",
             Time::default(),
         );
@@ -237,7 +249,7 @@ mod tests {
                 "FetchFailed=True GitOperationFailed: no route",
             ]
         );
-        succeeded(&mut conditions, 1, "stored", Time::default());
+        succeeded(&mut conditions, 1, reasons::SUCCEEDED, "stored", Time::default());
         assert_eq!(
             shown(&conditions),
             ["Ready=True Succeeded: stored", "ArtifactInStorage=True Succeeded: stored"]

@@ -13,6 +13,7 @@ pub use login::AppTokens;
 use std::sync::Arc;
 
 use borax_api::meta::Artifact;
+use borax_api::meta::reasons::SUCCEEDED;
 use borax_api::source::{
     GitProvider, GitRepository, GitRepositorySpec, GitRepositoryStatus, condition_types as types,
     reasons,
@@ -26,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::reconciler::is_stored;
 use super::summary::Problem;
-use super::{Produced, Producer};
+use super::{Produced, Producer, Words, event_reason};
 use crate::artifacts::to_api;
 use crate::shared::Shared;
 
@@ -65,10 +66,13 @@ impl Producer for GitRepository {
         Ok(Produced::New { artifact, called })
     }
 
-    const STORED_AS: &'static str = "revision";
+    fn stored(&self, artifact: &Artifact, _: Option<&str>) -> Words {
+        (SUCCEEDED, format!("stored artifact for revision '{}'", artifact.revision))
+    }
 
-    fn event(&self, artifact: &Artifact, called: Option<&str>) -> String {
-        format!("stored artifact for commit '{}'", called.unwrap_or(&artifact.revision))
+    fn event(&self, artifact: &Artifact, called: Option<&str>, is_new: bool) -> Words {
+        let called = called.unwrap_or(&artifact.revision);
+        (event_reason(is_new), format!("stored artifact for commit '{called}'"))
     }
 }
 
