@@ -121,25 +121,30 @@ impl Producer for HelmChart {
         let (this, wakes) = (Arc::clone(shared), queue.clone());
         shared.stores.helm_repositories.on_change(move |change: &Change<HelmRepository>| {
             let Some(new) = &change.new else { return };
+            let old = change.old.as_deref();
             let revision = match new.spec.is_oci() {
-                false => artifact(new).map(|artifact| artifact.revision.as_str()),
+                false => news(old.and_then(artifact), artifact(new)),
                 // It has no artifact; what it says of the registry is what its charts hang on.
                 true => {
-                    let generation = |it: &Arc<HelmRepository>| it.meta().generation;
-                    let is_news = change.old.as_ref().map(generation) != Some(generation(new));
-                    is_news.then_some("")
+                    let generation = |it: &HelmRepository| it.meta().generation;
+                    (old.map(generation) != Some(generation(new))).then_some("")
                 }
             };
             wake(&this, &wakes, ChartSourceKind::HelmRepository, &change.key, revision);
         });
         let (this, wakes) = (Arc::clone(shared), queue.clone());
         shared.stores.git_repositories.on_change(move |change: &Change<GitRepository>| {
-            let artifact =
-                change.new.as_ref().and_then(|new| new.status.as_ref()?.artifact.as_ref());
-            let revision = artifact.map(|artifact| artifact.revision.as_str());
+            let artifact = |it: Option<&GitRepository>| it?.status.as_ref()?.artifact.clone();
+            let (old, new) = (artifact(change.old.as_deref()), artifact(change.new.as_deref()));
+            let revision = news(old.as_ref(), new.as_ref());
             wake(&this, &wakes, ChartSourceKind::GitRepository, &change.key, revision);
         });
     }
+}
+
+/// The revision of a source's artifact, where that is another than it was.
+fn news<'a>(old: Option<&Artifact>, new: Option<&'a Artifact>) -> Option<&'a str> {
+    new.filter(|new| old != Some(new)).map(|new| new.revision.as_str())
 }
 
 /// Wakes the charts of a source that have not seen its `revision`; empty for one that none has seen.

@@ -188,3 +188,51 @@ fn entries_that_are_no_charts_are_left_out() {
     let text = "apiVersion: v1\nentries:\n  app:\n  -\n  - name: app\n    version: latest\n  - version: 1.0.0\n  - name: app\n    version: 1.0.0\n    type: nonsense\n  - name: app\n    version: 0.1.0\n";
     assert_eq!(versions(text, "app", &[""]), ["0.1.0"]);
 }
+
+/// Descriptions that look like an index, in every style that YAML has.
+fn description(style: u8, words: &str, indent: &str) -> String {
+    let lines = || words.split('\n').map(|line| format!("\n{indent}  {line}")).collect::<String>();
+    match style {
+        0 => format!("|{}", lines()),
+        1 => format!(">-{}", lines()),
+        2 => format!("'{}'", words.replace('\'', "''").replace('\n', &format!("\n\n{indent}  "))),
+        3 => {
+            format!("\"{}\"", words.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+        }
+        4 => format!("\"{}\"", words.replace('\\', "\\\\").replace('"', "\\\"")),
+        _ => serde_json::to_string(words).expect("a text"),
+    }
+}
+
+proptest::proptest! {
+    /// Entry by entry or as one document: an index is the same, or no index, either way.
+    #[test]
+    fn an_index_in_pieces_is_the_index_as_a_whole(
+        names in 1usize..4,
+        dashes in 0usize..4,
+        entries in proptest::collection::vec((0u8..6, "[-a:#'\"| \n]{0,24}", 0u8..4, 0u8..3), 1..8),
+    ) {
+        let (name_indent, dash_indent) = (" ".repeat(names), " ".repeat(names + dashes));
+        let inner = format!("{dash_indent}  ");
+        let mut text = "apiVersion: v1\nentries:\n".to_owned();
+        for (nth, (style, words, gap, chart)) in entries.iter().enumerate() {
+            if nth == 0 || *chart == 0 {
+                text += &format!("{name_indent}chart-{nth}:\n");
+            }
+            let words = words.trim();
+            text += &format!("{dash_indent}- name: app\n{inner}version: 1.{nth}.0\n");
+            text += &match gap {
+                0 => String::new(),
+                1 => "\n".to_owned(),
+                2 => "# - comment: one\n".to_owned(),
+                _ => format!("{inner}# entries:\n"),
+            };
+            text += &format!("{inner}description: {}\n", description(*style, words, &inner));
+        }
+        text += "generated: \"2024-01-01T00:00:00Z\"\n";
+        let whole = borax_yaml::to_json_strict(&text).ok().map(|value| value.to_string());
+        let whole = whole.and_then(|json| read(json.as_bytes()).ok());
+        let pieces = read(text.as_bytes()).ok();
+        proptest::prop_assert_eq!(pieces, whole, "{}", text);
+    }
+}
