@@ -7,6 +7,7 @@
 //! Decisions are pure functions over plain data; effects are in `run`, `finalize` and the adapters they call.
 
 pub mod artifacts;
+pub mod image;
 pub mod kustomization;
 pub mod options;
 pub mod recorder;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use borax_object::GroupKind;
 use borax_reconcile::Backoff;
+use borax_source::git::PushRules;
 
 /// Settings of all controllers, with Flux's defaults.
 #[derive(Clone, Debug)]
@@ -81,6 +82,8 @@ pub struct Gates {
     pub disable_fail_fast_behavior: bool,
     /// Managed fields are moved to the applied API version.
     pub migrate_api_version: bool,
+    /// How update automations clone and push (all on by default).
+    pub push_rules: PushRules,
 }
 
 impl Default for Gates {
@@ -92,6 +95,11 @@ impl Default for Gates {
             disable_config_watchers: false,
             disable_fail_fast_behavior: false,
             migrate_api_version: false,
+            push_rules: PushRules {
+                all_branch_references: true,
+                force_push_branch: true,
+                shallow_clone: true,
+            },
         }
     }
 }
@@ -138,18 +146,18 @@ impl Gates {
             "DisableConfigWatchers" => &mut self.disable_config_watchers,
             "DisableFailFastBehavior" => &mut self.disable_fail_fast_behavior,
             "MigrateAPIVersion" => &mut self.migrate_api_version,
-            // Waits are always given up for a newer revision; status is always watched, not polled.
-            "CancelHealthCheckOnNewRevision" | "DisableStatusPollerCache" => {
+            "GitAllBranchReferences" => &mut self.push_rules.all_branch_references,
+            "GitForcePushBranch" => &mut self.push_rules.force_push_branch,
+            "GitShallowClone" => &mut self.push_rules.shallow_clone,
+            // Waits are always given up for a newer revision; status is always watched, not polled;
+            // only the trees of spec.update.path are ever looked into.
+            "CancelHealthCheckOnNewRevision" | "DisableStatusPollerCache" | "GitSparseCheckout" => {
                 return Some(GateEffect::Always);
             }
             "CacheSecretsAndConfigMaps"
             | "DirectSourceFetch"
             | "GroupChangeLog"
             | "ObjectLevelWorkloadIdentity"
-            | "GitForcePushBranch"
-            | "GitShallowClone"
-            | "GitAllBranchReferences"
-            | "GitSparseCheckout"
             | "DetectDrift"
             | "CorrectDrift"
             | "AllowDNSLookups"

@@ -55,7 +55,11 @@ impl Recorder {
     ///
     /// Starts tasks that send; they end with the recorder.
     pub fn new(cluster: &Cluster, webhook: Option<(Client, Url)>, instance: String) -> Self {
-        let controllers = [borax_api::source::CONTROLLER, borax_api::kustomize::CONTROLLER];
+        let controllers = [
+            borax_api::source::CONTROLLER,
+            borax_api::kustomize::CONTROLLER,
+            borax_api::image::AUTOMATION_CONTROLLER,
+        ];
         let kube =
             controllers.map(|controller| (controller, Events::new(cluster, controller))).into();
         let webhook = webhook.map(|(client, url)| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use borax_api::image::{ImagePolicy, ImageUpdateAutomation};
 use borax_api::kustomize::Kustomization;
 use borax_api::source::{
     Bucket, ExternalArtifact, GitRepository, HelmChart, HelmRepository, OCIRepository,
@@ -15,6 +16,7 @@ use borax_source::helm_repo::Repositories;
 use borax_source::oci::OciClient;
 
 use crate::artifacts::Artifacts;
+use crate::image::automation::Desks;
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::source::git::{AppTokens, Fetches};
@@ -36,6 +38,10 @@ pub struct Stores {
     pub helm_charts: Store<HelmChart>,
     /// ExternalArtifacts.
     pub external_artifacts: Store<ExternalArtifact>,
+    /// ImagePolicies.
+    pub image_policies: Store<ImagePolicy>,
+    /// ImageUpdateAutomations.
+    pub image_update_automations: Store<ImageUpdateAutomation>,
     /// Buckets, which only Flux's own source-controller serves so far.
     pub buckets: Store<Bucket>,
 }
@@ -49,6 +55,8 @@ impl Stores {
         self.helm_repositories.synced().await;
         self.helm_charts.synced().await;
         self.external_artifacts.synced().await;
+        self.image_policies.synced().await;
+        self.image_update_automations.synced().await;
         self.buckets.synced().await;
     }
 }
@@ -65,6 +73,8 @@ pub struct Shared {
     pub bases: Arc<Bases>,
     /// Git fetches that are under way.
     pub git_fetches: Fetches,
+    /// The clones that update automations work in.
+    pub desks: Desks,
     /// Tokens of GitHub Apps.
     pub app_tokens: AppTokens,
     /// The way to OCI registries.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use borax_api::image::{ImagePolicy, ImageUpdateAutomation};
 use borax_api::kustomize::{Kustomization, ValuesKind};
 use borax_api::meta::{WATCH_ENABLED, WATCH_LABEL};
 use borax_api::source::{
@@ -24,6 +25,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::image::automation::AutomationReconciler;
 use crate::kustomization::KustomizationReconciler;
 use crate::shared::Shared;
 use crate::source::Producer;
@@ -37,11 +39,13 @@ pub enum Group {
     Source,
     /// Kustomization.
     Kustomize,
+    /// ImageUpdateAutomation.
+    ImageAutomation,
 }
 
 impl Group {
     /// All that exist.
-    pub const ALL: [Self; 2] = [Self::Source, Self::Kustomize];
+    pub const ALL: [Self; 3] = [Self::Source, Self::Kustomize, Self::ImageAutomation];
 }
 
 /// A name that is no group of controllers, or one that does not exist yet.
@@ -56,9 +60,10 @@ impl FromStr for Group {
         match name {
             "source" => Ok(Self::Source),
             "kustomize" => Ok(Self::Kustomize),
-            "helm" | "image-reflector" | "image-automation" | "notification" => Err(UnknownGroup(
-                format!("{name:?} does not exist yet; there are source, kustomize"),
-            )),
+            "image-automation" => Ok(Self::ImageAutomation),
+            "helm" | "image-reflector" | "notification" => Err(UnknownGroup(format!(
+                "{name:?} does not exist yet; there are source, kustomize, image-automation"
+            ))),
             other => Err(UnknownGroup(format!(
                 "{other:?} is none of source, kustomize, helm, image-reflector, image-automation, notification"
             ))),
@@ -106,6 +111,9 @@ pub async fn run(
     if groups.contains(&Group::Kustomize) {
         loops.kustomize();
     }
+    if groups.contains(&Group::ImageAutomation) {
+        loops.image_automation();
+    }
     loops.watches();
     while loops.set.join_next().await.is_some() {}
 }
@@ -133,6 +141,13 @@ impl Loops<'_> {
                 reconciler.config_changed(ValuesKind::Secret, key, &queue)
             });
         }
+    }
+
+    fn image_automation(&mut self) {
+        let reconciler =
+            AutomationReconciler::new(Arc::clone(&self.shared), self.scope.labels.clone());
+        let queue = self.controller(Arc::clone(&reconciler));
+        reconciler.listen(&queue);
     }
 
     fn controller<R: Reconciler>(&mut self, reconciler: Arc<R>) -> Queue {
@@ -175,6 +190,8 @@ impl Loops<'_> {
         follow!(helm_repositories, HelmRepository);
         follow!(helm_charts, HelmChart);
         follow!(external_artifacts, ExternalArtifact);
+        follow!(image_policies, ImagePolicy);
+        follow!(image_update_automations, ImageUpdateAutomation);
         follow!(buckets, Bucket);
     }
 

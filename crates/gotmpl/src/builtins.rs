@@ -225,6 +225,7 @@ fn length(item: &Value) -> Answer {
         Value::Object(o) => match o.shape() {
             Shape::List(items) => items.len(),
             Shape::Map(entries) => entries.len(),
+            Shape::Keyed(entries) => entries.len(),
             _ => return Err(format!("len of type {}", item.type_name()).into()),
         },
         other => return Err(format!("len of type {}", other.type_name()).into()),

@@ -53,7 +53,7 @@ fn kind(v: &Value) -> u8 {
             crate::object::Shape::Struct(_) => 4,
             crate::object::Shape::Pointer(_) => 5,
             crate::object::Shape::List(_) => 1,
-            crate::object::Shape::Map(_) => 2,
+            crate::object::Shape::Map(_) | crate::object::Shape::Keyed(_) => 2,
         },
         _ => 6,
     }

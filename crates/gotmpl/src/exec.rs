@@ -376,6 +376,13 @@ impl<'t> State<'_, '_, 't> {
                         }
                     }
                 }
+                crate::object::Shape::Keyed(entries) => {
+                    for (key, value) in entries {
+                        if !over(self, plain(key), plain(value))? {
+                            break;
+                        }
+                    }
+                }
                 _ => return self.not_iterable(&value),
             },
             _ => return self.not_iterable(&value),

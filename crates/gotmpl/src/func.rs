@@ -162,6 +162,11 @@ impl FuncMap {
         self.0.insert(name, Rc::new(func));
     }
 
+    /// Takes a function away.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     /// The function of that name.
     pub fn get(&self, name: &str) -> Option<&Rc<Func>> {
         self.0.get(name)

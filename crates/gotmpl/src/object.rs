@@ -19,8 +19,10 @@ pub enum Shape {
     Pointer(Vec<(&'static str, Value)>),
     /// A slice.
     List(Vec<Value>),
-    /// A map.
+    /// A map with string keys.
     Map(Vec<(Str, Value)>),
+    /// A map with other keys, in the order in which Go prints and walks them.
+    Keyed(Vec<(Value, Value)>),
 }
 
 /// A typed Go value.
@@ -45,7 +47,7 @@ pub trait Object: fmt::Debug {
             Shape::Map(entries) => {
                 entries.into_iter().find(|(k, _)| k.as_bytes() == name.as_bytes()).map(|(_, v)| v)
             }
-            Shape::List(_) => None,
+            Shape::List(_) | Shape::Keyed(_) => None,
         }
     }
 
@@ -71,6 +73,7 @@ pub trait Object: fmt::Debug {
             Shape::Struct(_) | Shape::Pointer(_) => true,
             Shape::List(items) => !items.is_empty(),
             Shape::Map(entries) => !entries.is_empty(),
+            Shape::Keyed(entries) => !entries.is_empty(),
         }
     }
 

@@ -141,7 +141,7 @@ pub(crate) fn kind(v: &Value) -> &'static str {
             Shape::Struct(_) => "struct",
             Shape::Pointer(_) => "ptr",
             Shape::List(_) => "slice",
-            Shape::Map(_) => "map",
+            Shape::Map(_) | Shape::Keyed(_) => "map",
         },
     }
 }

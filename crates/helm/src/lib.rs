@@ -63,6 +63,7 @@ pub use chart::{Chart, File, MAX_FILE};
 pub use env::{Env, FixedEnv, Lookup};
 pub use error::Error;
 pub use flags::{TemplateFlags, check_installable};
+pub use funcs::hermetic;
 pub use manifest::{Hook, HookEvent, INSTALL_ORDER, Manifest, split};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
 pub use options::{ValueOptions, check_release_name};

@@ -6,5 +6,6 @@ pub mod git;
 pub mod helm_repo;
 pub mod ignore;
 pub mod oci;
+pub mod sign;
 pub mod verify;
 pub mod version;

@@ -5,6 +5,7 @@
 //!   [`write_documents`] write it, and [`decode`] says which value it is.
 //! - [`to_json`], [`to_json_strict`] and [`to_string`]: texts and values as sigs.k8s.io/yaml
 //!   converts them (YAML 1.1, which Kubernetes' own tools, Helm and Flux read manifests with).
+//! - [`replace_scalars`]: gives scalars of a text other values and leaves every other byte alone.
 //! - [`format_float`], [`format_json_float`] and [`json_string`]: Go's spelling of numbers and JSON.
 //!
 //! ```
@@ -23,6 +24,7 @@ mod access;
 mod alias;
 mod compose;
 mod decode;
+mod edit;
 mod emit;
 mod encode;
 mod error;
@@ -40,6 +42,7 @@ mod timestamp;
 
 pub use access::Step;
 pub use decode::{Root, decode};
+pub use edit::{Replacement, replace_scalars};
 pub use encode::{Format, to_string, write, write_documents, write_value};
 pub use error::{Error, ErrorKind};
 pub use json::{json_string, to_json, to_json_strict};

@@ -32,7 +32,8 @@ pub(crate) struct Flags {
     /// The kubeconfig file. KUBECONFIG, then the service account of the pod, otherwise.
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// The controllers to run, separated by commas: source, kustomize. All that exist by default.
+    /// The controllers to run, separated by commas: source, kustomize, image-automation. All that
+    /// exist by default.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub(crate) controllers: Vec<Group>,
 

@@ -12,6 +12,7 @@ use borax_artifact::fetch::{FetchOptions, Fetcher};
 use borax_artifact::retention::Retention;
 use borax_artifact::{Storage, serve as artifacts};
 use borax_controllers::artifacts::Artifacts;
+use borax_controllers::image::automation::Desks;
 use borax_controllers::options::GateEffect;
 use borax_controllers::recorder::Recorder;
 use borax_controllers::shared::{Shared, Stores};
@@ -118,6 +119,7 @@ async fn serve(flags: Flags) -> anyhow::Result<()> {
         bases: Arc::new(Bases::within(client.clone(), Handle::current(), &storage)),
         git_fetches: Fetches::default(),
         app_tokens: AppTokens::default(),
+        desks: Desks::default(),
         oci: OciClient::default(),
         charts: Repositories::new(flags.chart_limits()),
         upstreams: Upstreams::default(),

@@ -7,11 +7,11 @@ use borax_testkit::git::{Change, Repository};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Kube, Ref, Setup, World, commit_tree, namespace, project, revision, substituted,
+    Kube, Ref, Setup, World, commit_tree, files_below, namespace, project, revision, substituted,
 };
 
 /// The Kustomizations of a cluster, as (namespace, name), in the order in which they can become ready.
-const EVERYWHERE: &[(&str, &str)] = &[
+pub(crate) const EVERYWHERE: &[(&str, &str)] = &[
     ("flux-system", "flux-system"),
     ("flux-system", "monitoring-controllers"),
     ("flux-system", "monitoring-configs"),
@@ -24,28 +24,38 @@ const EVERYWHERE: &[(&str, &str)] = &[
 ];
 
 /// Those that only a cluster has where images are updated by machines.
-const STAGING: &[(&str, &str)] =
+pub(crate) const STAGING: &[(&str, &str)] =
     &[("flux-system", "infra-update-policies"), ("apps-update", "flux-apps")];
 
-struct Fleet {
-    infra: Repository,
+pub(crate) struct Fleet {
+    pub(crate) infra: Repository,
 }
 
 impl Fleet {
     fn push(world: &World) -> Self {
+        Self::push_with(world, |text| text)
+    }
+
+    /// With the texts of the infrastructure's files as `change` makes them.
+    pub(crate) fn push_with(world: &World, change: impl Fn(String) -> String) -> Self {
         for name in ["fleet", "apps"] {
             let repository = world.repositories.create(&format!("{name}.git"));
             let commit = commit_tree(&repository, "main", &project("config/d1").join(name));
             repository.set_ref("refs/heads/production", &commit);
         }
         let infra = world.repositories.create("infra.git");
-        let commit = commit_tree(&infra, "main", &project("config/d1/infra"));
+        let files = files_below(&project("config/d1/infra")).into_iter();
+        let files: Vec<(String, String)> =
+            files.map(|(path, bytes)| (path, change(String::from_utf8(bytes).unwrap()))).collect();
+        let files: Vec<(&str, &str)> =
+            files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let commit = infra.commit("main", &files);
         infra.set_ref("refs/heads/production", &commit);
         Self { infra }
     }
 }
 
-async fn bootstrap(kube: &Kube, cluster: &str, server: &str) {
+pub(crate) async fn bootstrap(kube: &Kube, cluster: &str, server: &str) {
     kube.apply(&namespace("flux-system")).await;
     // Borax runs beside the cluster here: of the plain install only the rights are wanted.
     let install = fs::read_to_string(project("config/install/borax.yaml")).unwrap();
@@ -58,7 +68,7 @@ async fn bootstrap(kube: &Kube, cluster: &str, server: &str) {
     kube.apply(&text.replace("CLUSTER", cluster)).await;
 }
 
-async fn until_all_ready(kube: &Kube, kustomizations: &[(&str, &str)]) {
+pub(crate) async fn until_all_ready(kube: &Kube, kustomizations: &[(&str, &str)]) {
     for (namespace, name) in kustomizations {
         kube.until_ready(&Ref::kustomization(namespace, name), "@sha1:").await;
     }

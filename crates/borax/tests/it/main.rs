@@ -3,9 +3,12 @@
 
 mod harness;
 
+mod automation;
+mod automation_races;
 mod budget;
 mod charts;
 mod d1;
+mod d1_updates;
 mod elsewhere;
 mod faults;
 mod first_slice;

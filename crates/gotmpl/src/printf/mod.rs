@@ -11,7 +11,7 @@ use self::numbers::Integer;
 
 use crate::object::{Object, Shape};
 use crate::quote;
-use crate::text::{Str, decode_rune, runes};
+use crate::text::{decode_rune, runes};
 use crate::value::{Elem, UintType, Value};
 
 /// Deepest nesting printed. Go would run out of stack on a cycle; here the call fails.
@@ -211,8 +211,8 @@ impl Printer {
             }
             Value::Map(m) => {
                 let name = value.type_name();
-                let entries = m.snapshot();
-                self.map(&name, &entries, verb, depth);
+                let entries = m.snapshot().into_iter().map(|(k, v)| (Value::Str(k), v));
+                self.map(&name, entries, verb, depth);
             }
             Value::Object(o) => self.object(o, verb, depth),
             Value::Func(_) => self.pointer(value, verb),
@@ -234,7 +234,13 @@ impl Printer {
         self.push(if sharp_v { b"}" } else { b"]" });
     }
 
-    fn map(&mut self, name: &str, entries: &[(Str, Value)], verb: char, depth: usize) {
+    fn map(
+        &mut self,
+        name: &str,
+        entries: impl IntoIterator<Item = (Value, Value)>,
+        verb: char,
+        depth: usize,
+    ) {
         let sharp_v = self.flags.sharp_v;
         if sharp_v {
             self.push(name.as_bytes());
@@ -242,13 +248,13 @@ impl Printer {
         } else {
             self.push(b"map[");
         }
-        for (i, (k, v)) in entries.iter().enumerate() {
+        for (i, (k, v)) in entries.into_iter().enumerate() {
             if i > 0 {
                 self.push(if sharp_v { b", " } else { b" " });
             }
-            self.value(&Value::Str(k.clone()), verb, depth + 1);
+            self.value(&k, verb, depth + 1);
             self.push(b":");
-            self.value(v, verb, depth + 1);
+            self.value(&v, verb, depth + 1);
         }
         self.push(if sharp_v { b"}" } else { b"]" });
     }
@@ -270,7 +276,11 @@ impl Printer {
             }
             Shape::Pointer(_) => self.pointer(&Value::Object(o.clone()), verb),
             Shape::List(items) => self.sequence(&name, &items, verb, depth),
-            Shape::Map(entries) => self.map(&name, &entries, verb, depth),
+            Shape::Map(entries) => {
+                let entries = entries.into_iter().map(|(k, v)| (Value::Str(k), v));
+                self.map(&name, entries, verb, depth);
+            }
+            Shape::Keyed(entries) => self.map(&name, entries, verb, depth),
         }
     }
 

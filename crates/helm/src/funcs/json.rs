@@ -164,6 +164,9 @@ pub(crate) fn to_json(v: &Value, depth: usize) -> Result<Json, String> {
                     }
                     Json::Object(out)
                 }
+                Shape::Keyed(_) => {
+                    return Err(format!("json: unsupported type: {}", o.type_name()));
+                }
                 Shape::Struct(fields) | Shape::Pointer(fields) => {
                     if fields.is_empty()
                         && let Some(text) = o.stringer()

@@ -12,6 +12,7 @@ mod decimal;
 mod dicts;
 mod encode;
 mod helm;
+mod hermetic;
 mod json;
 mod key;
 mod lists;
@@ -36,6 +37,7 @@ use borax_gotmpl::{Context, Func, FuncError, FuncMap, Map, Type, Value};
 use crate::env::{Env, Lookup};
 
 pub(crate) use self::helm::strip_no_value;
+pub use self::hermetic::hermetic;
 pub(crate) use self::json::{mismatch as json_mismatch, parse as parse_json, to_json};
 pub(crate) use self::paths::{base as base_path, clean as clean_path};
 

@@ -93,6 +93,12 @@ pub enum Cause {
         /// The limit.
         limit: u64,
     },
+    /// A path leads nowhere. The text is Go's, as Flux passes it on.
+    #[error("walking path for files: lstat {path}: no such file or directory")]
+    NoSuchPath {
+        /// The path.
+        path: String,
+    },
     /// What was received can't be stored or read.
     #[error("{doing}: {reason}")]
     Store {

@@ -131,3 +131,35 @@ impl GitError {
         }
     }
 }
+
+/// Why nothing was pushed. The texts are those of image-automation-controller and fluxcd/pkg `git/gogit`.
+#[derive(Debug, thiserror::Error)]
+pub enum ProposeError {
+    /// The source could not be checked out.
+    #[error("failed to checkout source: {0}")]
+    Checkout(GitError),
+    /// The files could not be changed.
+    #[error("failed to apply policies: {0}")]
+    Apply(Cause),
+    /// There is no commit to be made.
+    #[error("failed to update source: {0}")]
+    Commit(String),
+    /// The commit could not be pushed.
+    #[error("failed to update source: failed to push to remote: {cause}")]
+    Push {
+        /// Why.
+        cause: Cause,
+        /// Whether the server may have taken it all the same.
+        unanswered: bool,
+    },
+}
+
+impl ProposeError {
+    pub(crate) fn push(cause: Cause) -> Self {
+        Self::Push { cause, unanswered: false }
+    }
+
+    pub(crate) fn unanswered(cause: Cause) -> Self {
+        Self::Push { cause, unanswered: true }
+    }
+}

@@ -105,12 +105,7 @@ pub fn fetch(
         url: request.url.to_string(),
         reason: error.to_string(),
     })?;
-    let fetch = Fetch { request, session: Rc::new(session), cache_dir };
-    match request.reference.target() {
-        Target::Ref(name) => fetch.by_ref(&name),
-        Target::Semver(range) => fetch.by_semver(&range),
-        Target::Commit { hash, branch } => fetch.by_commit(&hash, branch.as_deref()),
-    }
+    Fetch { request, session: Rc::new(session), cache_dir }.run()
 }
 
 pub(super) struct Fetch<'a> {
@@ -120,6 +115,14 @@ pub(super) struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
+    pub(super) fn run(&self) -> Result<Fetched, GitError> {
+        match self.request.reference.target() {
+            Target::Ref(name) => self.by_ref(&name),
+            Target::Semver(range) => self.by_semver(&range),
+            Target::Commit { hash, branch } => self.by_commit(&hash, branch.as_deref()),
+        }
+    }
+
     fn by_ref(&self, name: &str) -> Result<Fetched, GitError> {
         check_name(name)?;
         // Flux takes `refs/tags/v1^{}` for the tag, and writes it into the revision.
@@ -225,8 +228,8 @@ impl Fetch<'_> {
         };
         let history = Wants {
             oids: vec![tip.target],
-            depth: None,
             commits_only: remote.can_filter() && remote.can_fetch_any(),
+            ..Wants::default()
         };
         let store = self.receive(&mut remote, &history)?;
         if !has(&store)? {
@@ -260,7 +263,7 @@ impl Fetch<'_> {
         }
     }
 
-    fn list(&self, prefixes: &[String]) -> Result<(Remote, Vec<RemoteRef>), GitError> {
+    pub(super) fn list(&self, prefixes: &[String]) -> Result<(Remote, Vec<RemoteRef>), GitError> {
         self.try_list(prefixes).map_err(|cause| self.failed(cause))
     }
 
@@ -324,7 +327,7 @@ impl Fetch<'_> {
         Ok(Fetched::Checkout(Box::new(checkout)))
     }
 
-    fn is_last(&self, revision: &str) -> bool {
+    pub(super) fn is_last(&self, revision: &str) -> bool {
         let last = self.request.last_revision.as_deref().unwrap_or_default();
         modern_revision(last) == revision
     }
@@ -363,7 +366,7 @@ impl Fetch<'_> {
     }
 
     /// The error for a ref that is not there, with what is there instead.
-    fn missing(&self, name: &str) -> GitError {
+    pub(super) fn missing(&self, name: &str) -> GitError {
         let refs = match self.try_list(&["refs/heads/".to_string(), "refs/tags/".to_string()]) {
             Ok((_, refs)) => refs,
             Err(cause) => return self.failed(cause),
@@ -428,15 +431,14 @@ pub(super) fn receive_commit(
     if refs.is_empty() {
         return Err(Cause::Empty);
     }
-    let everything =
-        Wants { oids: refs.iter().map(|r| r.target).collect(), depth: None, commits_only: false };
+    let everything = Wants { oids: refs.iter().map(|r| r.target).collect(), ..Wants::default() };
     let store = receive(remote, &everything, session, cache_dir, limits)?;
     let has = store.open()?.has(oid);
     Ok(has.then_some(store))
 }
 
 pub(super) fn shallow(oids: &[Oid]) -> Wants {
-    Wants { oids: oids.to_vec(), depth: Some(1), commits_only: false }
+    Wants { oids: oids.to_vec(), depth: Some(1), ..Wants::default() }
 }
 
 /// Follows annotated tags to what they are of: the outermost tag, and the object in the end.
@@ -479,18 +481,25 @@ pub(super) fn read_commit(objects: &Objects, oid: Oid) -> Result<(Commit, Oid), 
 }
 
 /// Refuses names that no ref can have, which keeps line breaks out of requests.
-fn check_name(name: &str) -> Result<(), GitError> {
-    let reason = if name.starts_with('/') || name.ends_with('/') {
-        "Git refs cannot begin or end with a slash '/'"
+pub(super) fn check_name(name: &str) -> Result<(), GitError> {
+    match invalid_name(name) {
+        None => Ok(()),
+        Some(reason) => Err(GitError::InvalidRef { name: name.escape_debug().to_string(), reason }),
+    }
+}
+
+/// Why no ref can have this name.
+pub(super) fn invalid_name(name: &str) -> Option<&'static str> {
+    if name.starts_with('/') || name.ends_with('/') {
+        Some("Git refs cannot begin or end with a slash '/'")
     } else if name.chars().any(|c| c.is_control() || " ~:?*[\\".contains(c)) || name.contains("..")
     {
-        "Git refs hold no space, control character, '..' or any of ~:?*[\\"
+        Some("Git refs hold no space, control character, '..' or any of ~:?*[\\")
     } else if name.len() > 4096 {
-        "it is too long"
+        Some("it is too long")
     } else {
-        return Ok(());
-    };
-    Err(GitError::InvalidRef { name: name.escape_debug().to_string(), reason })
+        None
+    }
 }
 
 fn hint(refs: &[RemoteRef], kind: &str) -> String {

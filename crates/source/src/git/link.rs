@@ -13,6 +13,9 @@ use super::url::{RemoteUrl, Scheme};
 /// The service that gives.
 pub(crate) const UPLOAD_PACK: &str = "git-upload-pack";
 
+/// The service that takes.
+pub(crate) const RECEIVE_PACK: &str = "git-receive-pack";
+
 /// Where to connect to, and as whom.
 #[derive(Clone, Copy)]
 pub(crate) struct Endpoint<'a> {

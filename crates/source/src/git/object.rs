@@ -194,6 +194,8 @@ pub(crate) struct TreeEntry<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) kind: EntryKind,
     pub(crate) oid: Oid,
+    /// Where the hash stands in the tree's bytes.
+    pub(crate) at: usize,
 }
 
 /// Reads a tree. The entries come sorted by name alone, as a file system walk gives them (Git sorts directories as if
@@ -205,6 +207,7 @@ pub(crate) fn parse_tree(oid: Oid, data: &[u8]) -> Result<Vec<TreeEntry<'_>>, Br
     while !rest.is_empty() {
         let end = position(rest, 0).ok_or_else(|| broken("an entry has no end"))?;
         let (mode, name) = split_once(&rest[..end], b' ');
+        let at = data.len() - rest.len() + end + 1;
         let hash = rest.get(end + 1..end + 21).ok_or_else(|| broken("an entry has no hash"))?;
         if !is_safe_name(name) {
             return Err(broken("an entry's name is unsafe"));
@@ -213,6 +216,7 @@ pub(crate) fn parse_tree(oid: Oid, data: &[u8]) -> Result<Vec<TreeEntry<'_>>, Br
             name,
             kind: kind_of(mode).ok_or_else(|| broken("an entry has an unknown mode"))?,
             oid: Oid::from_bytes(hash).map_err(|_| broken("an entry has no hash"))?,
+            at,
         });
         rest = &rest[end + 21..];
     }

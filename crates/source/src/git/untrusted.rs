@@ -7,11 +7,12 @@ use git2::Oid;
 use super::known_hosts::{HostKey, KnownHosts};
 use super::object::{parse_commit, parse_tag, parse_tree};
 use super::scan::{Allowed, PackScan};
-use super::{RemoteUrl, submodule, wire};
+use super::{RemoteUrl, send, submodule, wire};
 
-/// A server's answers: advertisements, ref listings, side bands.
+/// A server's answers: advertisements, ref listings, side bands, reports of a push.
 pub fn answer(bytes: &[u8]) {
     wire::read_anything(bytes);
+    send::read_anything(bytes);
 }
 
 /// A pack, in pieces of `piece` bytes.

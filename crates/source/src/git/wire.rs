@@ -8,7 +8,7 @@ use std::io::Read;
 use git2::Oid;
 
 use super::cause::{Cause, server_words};
-use super::link::{Endpoint, Link, UPLOAD_PACK};
+use super::link::{Endpoint, Link, RECEIVE_PACK, UPLOAD_PACK};
 use super::pktline::{Pkt, PktReader, write_delimiter, write_flush, write_line};
 
 /// Refs that are kept, and lines that are read, at most. Each costs about 150 bytes.
@@ -17,7 +17,7 @@ const MAX_REFS: usize = 500_000;
 /// Bytes of advertisement or ref listing that are read at most.
 const MAX_LISTING: u64 = 128 << 20;
 
-const AGENT: &str = concat!("agent=borax/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("agent=borax/", env!("CARGO_PKG_VERSION"));
 
 /// A ref of the remote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,17 +37,21 @@ impl RemoteRef {
     }
 }
 
-/// What a server can do that a fetch depends on.
+/// What a server can do that a fetch or a push depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Abilities {
+pub(super) struct Abilities {
     shallow: bool,
     filter: bool,
-    side_band: bool,
+    pub(super) side_band: bool,
     ofs_delta: bool,
     any_oid: bool,
+    pub(super) report_status: bool,
+    pub(super) delete_refs: bool,
+    pub(super) atomic: bool,
+    pub(super) push_options: bool,
 }
 
-enum Version {
+pub(super) enum Version {
     /// Refs come with the advertisement.
     Zero(Vec<RemoteRef>),
     /// Refs are asked for.
@@ -63,6 +67,17 @@ pub(crate) struct Wants {
     pub(crate) depth: Option<u32>,
     /// Commits only, no trees and files: needs [`Remote::can_filter`].
     pub(crate) commits_only: bool,
+    /// A commit that is here already, so that what it holds need not come again.
+    pub(crate) have: Option<Have>,
+}
+
+/// A commit that is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Have {
+    /// Its hash.
+    pub(crate) oid: Oid,
+    /// Whether its history is not here. The server must know, or it would leave out what only the history holds.
+    pub(crate) shallow: bool,
 }
 
 /// A server's upload-pack service, connected.
@@ -76,7 +91,7 @@ impl Remote {
     /// Connects. `prefixes` are the beginnings of the refs that [`Remote::refs`] will be asked for.
     pub(crate) fn connect(endpoint: &Endpoint<'_>, prefixes: &[String]) -> Result<Self, Cause> {
         let mut link = Link::open(endpoint, UPLOAD_PACK)?;
-        let (abilities, version) = read_advertisement(link.advertisement(), prefixes)?;
+        let (abilities, version) = read_advertisement(link.advertisement(), UPLOAD_PACK, prefixes)?;
         Ok(Self { link, abilities, version })
     }
 
@@ -98,6 +113,11 @@ impl Remote {
         read_listing(self.link.exchange(request)?, prefixes)
     }
 
+    /// Whether a fetch ends the conversation.
+    pub(crate) fn is_spent(&self) -> bool {
+        matches!(self.version, Version::Zero(_))
+    }
+
     /// Whether [`Wants::commits_only`] works.
     pub(crate) fn can_filter(&self) -> bool {
         self.abilities.filter
@@ -114,9 +134,10 @@ impl Remote {
         wants: &Wants,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), Cause>,
     ) -> Result<(), Cause> {
-        if wants.depth.is_some() && !self.abilities.shallow {
+        let shallow = wants.depth.is_some() || wants.have.is_some_and(|have| have.shallow);
+        if shallow && !self.abilities.shallow {
             // Fetching everything is slower, and right.
-            let wants = Wants { depth: None, ..wants.clone() };
+            let wants = Wants { depth: None, have: None, ..wants.clone() };
             return self.fetch(&wants, sink);
         }
         match self.version {
@@ -141,6 +162,12 @@ impl Remote {
         }
         for oid in &wants.oids {
             write_line(&mut request, &format!("want {oid}\n"));
+        }
+        if let Some(Have { oid, shallow }) = wants.have {
+            if shallow {
+                write_line(&mut request, &format!("shallow {oid}\n"));
+            }
+            write_line(&mut request, &format!("have {oid}\n"));
         }
         write_line(&mut request, "done\n");
         write_flush(&mut request);
@@ -172,7 +199,7 @@ impl Remote {
         let mut capabilities = format!("side-band-64k no-progress {AGENT}");
         for (has, name) in [
             (self.abilities.ofs_delta, "ofs-delta"),
-            (wants.depth.is_some(), "shallow"),
+            (wants.depth.is_some() || wants.have.is_some_and(|have| have.shallow), "shallow"),
             (wants.commits_only, "filter"),
         ] {
             if has {
@@ -187,6 +214,9 @@ impl Remote {
             };
             write_line(&mut request, &line);
         }
+        if let Some(have) = wants.have.filter(|have| have.shallow) {
+            write_line(&mut request, &format!("shallow {}\n", have.oid));
+        }
         if let Some(depth) = wants.depth {
             write_line(&mut request, &format!("deepen {depth}\n"));
         }
@@ -194,15 +224,18 @@ impl Remote {
             write_line(&mut request, "filter tree:0\n");
         }
         write_flush(&mut request);
+        if let Some(have) = wants.have {
+            write_line(&mut request, &format!("have {}\n", have.oid));
+        }
         write_line(&mut request, "done\n");
         let mut reader = PktReader::new(self.link.exchange(request)?);
-        // With a depth: shallow lines and a flush. Then one NAK, as we have nothing in common.
+        // With a depth: shallow lines and a flush. Then one NAK, or one ACK for the one commit we have in common.
         loop {
             match reader.next()? {
                 Pkt::Data => {
                     let line = reader.line();
                     refuse_error(&line)?;
-                    if line == "NAK" {
+                    if line == "NAK" || line.starts_with("ACK ") {
                         break;
                     }
                     if !line.starts_with("shallow ") && !line.starts_with("unshallow ") {
@@ -218,13 +251,16 @@ impl Remote {
 }
 
 /// Reads what a server says first: in version 2 what it can do, before that its refs as well.
-fn read_advertisement(
+///
+/// Receive-pack knows no version 2 and answers with its refs.
+pub(super) fn read_advertisement(
     stream: impl Read,
+    service: &str,
     prefixes: &[String],
 ) -> Result<(Abilities, Version), Cause> {
     let mut reader = PktReader::new(stream.take(MAX_LISTING));
     let mut pkt = reader.next()?;
-    if pkt == Pkt::Data && reader.line() == format!("# service={UPLOAD_PACK}") {
+    if pkt == Pkt::Data && reader.line() == format!("# service={service}") {
         while pkt != Pkt::Flush {
             expect_more(pkt)?;
             pkt = reader.next()?;
@@ -292,7 +328,8 @@ fn read_listing(stream: impl Read, prefixes: &[String]) -> Result<Vec<RemoteRef>
 pub(super) fn read_anything(bytes: &[u8]) {
     let prefixes = ["refs/heads/".to_string()];
     // Only that it comes back matters.
-    let _ = read_advertisement(bytes, &prefixes);
+    let _ = read_advertisement(bytes, UPLOAD_PACK, &prefixes);
+    let _ = read_advertisement(bytes, RECEIVE_PACK, &prefixes);
     let _ = read_listing(bytes, &prefixes);
     let _ = demultiplex(&mut PktReader::new(bytes), &mut |_| Ok(()));
 }
@@ -325,14 +362,14 @@ fn demultiplex<R: Read>(
 }
 
 /// `Ok` for what may stand between; an error for the end of the stream.
-fn expect_more(pkt: Pkt) -> Result<(), Cause> {
+pub(super) fn expect_more(pkt: Pkt) -> Result<(), Cause> {
     match pkt {
         Pkt::End => Err(Cause::Protocol("the server's answer ended too early".to_string())),
         _ => Ok(()),
     }
 }
 
-fn refuse_error(line: &str) -> Result<(), Cause> {
+pub(super) fn refuse_error(line: &str) -> Result<(), Cause> {
     match line.strip_prefix("ERR ") {
         Some(words) => Err(remote(words)),
         None => Ok(()),
@@ -384,6 +421,10 @@ impl Abilities {
                 "side-band-64k" => self.side_band = true,
                 "ofs-delta" => self.ofs_delta = true,
                 "allow-reachable-sha1-in-want" | "allow-any-sha1-in-want" => self.any_oid = true,
+                "report-status" => self.report_status = true,
+                "delete-refs" => self.delete_refs = true,
+                "atomic" => self.atomic = true,
+                "push-options" => self.push_options = true,
                 other => {
                     if let Some(format) = other.strip_prefix("object-format=") {
                         only_sha1(format)?;

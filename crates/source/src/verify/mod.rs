@@ -2,7 +2,7 @@
 //!
 //! Source: source-controller's `verifySignature`, fluxcd/pkg `git/signature`. The texts are theirs.
 
-mod pgp;
+pub(crate) mod pgp;
 mod ssh;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@
 use pgp::composed::{Deserializable as _, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Signature, SignatureType, SubpacketData};
-use pgp::types::{KeyDetails, Tag, Timestamp};
+use pgp::types::{Fingerprint, KeyDetails, Tag, Timestamp};
 
 use super::SignatureError;
 
@@ -227,6 +227,19 @@ fn check_subkey(
         return Err("its subkey is expired");
     }
     Ok(())
+}
+
+/// The key that signs for `key` at `now`: its newest subkey that may, else itself.
+///
+/// Source: ProtonMail's go-crypto `openpgp/keys.go`, `SigningKeyById`.
+pub(crate) fn signing_key(key: &SignedPublicKey, now: i64) -> Result<Fingerprint, &'static str> {
+    let primary = check_primary(key, now)?;
+    let usable = key.public_subkeys.iter().filter(|subkey| check_subkey(key, subkey, now).is_ok());
+    match usable.max_by_key(|subkey| subkey.key.created_at().as_secs()) {
+        Some(subkey) => Ok(subkey.key.fingerprint()),
+        None if may_sign(primary) => Ok(key.primary_key.fingerprint()),
+        None => Err("the OpenPGP key is not meant for signing, nor is a subkey of its"),
+    }
 }
 
 fn may_sign(signature: &Signature) -> bool {

@@ -22,18 +22,18 @@ const RENEW: i64 = 300;
 pub struct AppTokens(Mutex<HashMap<String, AppToken>>);
 
 /// Everything a connection to the upstream needs.
-pub(super) struct Login {
-    pub(super) auth: GitAuth,
-    pub(super) proxy: Option<Proxy>,
+pub(crate) struct Login {
+    pub(crate) auth: GitAuth,
+    pub(crate) proxy: Option<Proxy>,
     /// Tells this login from others without showing it.
-    pub(super) fingerprint: [u8; 32],
+    pub(crate) fingerprint: [u8; 32],
 }
 
 /// Reads the login of `object` for `url`.
 ///
 /// # Errors
 /// A Secret is missing or makes no login, or GitHub gives no token.
-pub(super) async fn login(
+pub(crate) async fn login(
     shared: &Arc<Shared>,
     object: &GitRepository,
     url: &RemoteUrl,

@@ -5,7 +5,7 @@
 //! Behaviour: source-controller v1.9 `internal/controller/gitrepository_controller.go`.
 
 mod include;
-mod login;
+pub(crate) mod login;
 mod verify;
 
 pub use login::AppTokens;
@@ -84,7 +84,7 @@ fn is_same_content(spec: &GitRepositorySpec, status: &GitRepositoryStatus) -> bo
         && status.observed_sparse_checkout == spec.sparse_checkout
 }
 
-fn refuse_unsupported(spec: &GitRepositorySpec) -> Result<(), Problem> {
+pub(crate) fn refuse_unsupported(spec: &GitRepositorySpec) -> Result<(), Problem> {
     match spec.provider() {
         GitProvider::Generic | GitProvider::Github => Ok(()),
         GitProvider::Aws | GitProvider::Azure => {
