@@ -121,3 +121,34 @@ fn helm_packs_the_same_files() {
         helm(&program, home.path(), &["show", "chart", &path.display().to_string()]).unwrap();
     assert!(shown.contains("version: 1.2.3+1"), "{shown}");
 }
+
+#[test]
+fn an_index_that_helm_wrote_is_stored_byte_for_byte() {
+    let Some(program) = oracle::require("helm") else { return };
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("charts");
+    std::fs::create_dir(&folder).unwrap();
+    let odd = "apiVersion: v2\nname: odd\nversion: 0.1.0+meta\nappVersion: \"<1 & 2>\"\ndescription: 'ä \"quoted\" text'\ndeprecated: true\nicon: https://example.com/?a=1&b=2\nkeywords: [b, a]\nmaintainers: [{name: m, url: https://example.com}]\nannotations: {z: '1', a: \"2\"}\ntype: library\ndependencies:\n- {name: x, version: 1.x, repository: https://example.com, tags: [t], import-values: [a, {child: c, parent: p}], alias: y}\n";
+    for (name, version, files) in [
+        ("app", "1.10.0", &[][..]),
+        ("app", "1.2.0", &[]),
+        ("app", "2.0.0-rc.1", &[]),
+        ("odd", "0.1.0+meta", &[("Chart.yaml", odd)]),
+    ] {
+        let archive = borax_testkit::charts::chart(name, version, files);
+        std::fs::write(folder.join(format!("{name}-{version}.tgz")), archive).unwrap();
+    }
+    let path = folder.display().to_string();
+    helm(&program, home.path(), &["repo", "index", &path, "--json"]).unwrap();
+    let json = std::fs::read_to_string(folder.join("index.yaml")).unwrap();
+    assert_eq!(super::read(json.as_bytes()).unwrap().1, json);
+    // Written in YAML it is the same index, but for the time of writing.
+    helm(&program, home.path(), &["repo", "index", &path]).unwrap();
+    let yaml = std::fs::read(folder.join("index.yaml")).unwrap();
+    let without_times = |text: &str| {
+        let kept =
+            text.lines().filter(|l| !l.contains("\"created\"") && !l.contains("\"generated\""));
+        kept.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(without_times(&super::read(&yaml).unwrap().1), without_times(&json));
+}
