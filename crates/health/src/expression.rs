@@ -1,15 +1,15 @@
 //! CEL expressions as Flux compiles them (fluxcd/pkg `runtime/cel/expression.go`): the standard library, optionals,
 //! strings, encoders and sets.
 //!
-//! Known differences from cel-go: texts of syntax errors are this parser's own, and a `readyExpr` is checked for its
-//! variables and for being a boolean, not for every type inside.
+//! Known differences from cel-go: texts of syntax errors in long expressions are this parser's own, and a `readyExpr` is
+//! checked for its variables and for being a boolean, not for every type inside.
 
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 use cel::common::types::{CelBool, LIST_TYPE};
 use cel::common::value::{CowVal, Val};
-use cel::parser::PrattParser;
+use cel::parser::{Parser, PrattParser};
 use cel::{Context, DeclarationError, Env, ExecutionError};
 use serde_json::Value;
 
@@ -66,6 +66,20 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     Arc::new(env)
 });
 
+/// Expressions up to these bounds are read again by the parser generated from the grammar where the other one fails:
+/// its stack holds out that far.
+const SHORT: (usize, usize) = (256, 4);
+
+/// What cel-go says of a syntax error: its parser is generated from the same grammar.
+fn words_of_cel_go(text: &str) -> Option<String> {
+    let brackets = text.bytes().filter(|byte| b"([{?".contains(byte)).count();
+    if text.len() > SHORT.0 || brackets > SHORT.1 {
+        return None;
+    }
+    let read = Parser::new().enable_optional_syntax(true).parse(text);
+    Some(read.err()?.to_string().replace("\n| ", "\n | "))
+}
+
 /// A parsed expression.
 pub struct Expression {
     text: String,
@@ -101,7 +115,9 @@ impl Expression {
         // The crate's other parser, generated from the grammar, overflows the stack at twenty brackets unoptimised.
         let parser =
             PrattParser::new().max_expression_node_count(MAX_NODES).enable_optional_syntax(true);
-        let root = parser.parse(text).map_err(|errors| error(errors.to_string()))?;
+        let root = parser
+            .parse(text)
+            .map_err(|errors| error(words_of_cel_go(text).unwrap_or(errors.to_string())))?;
         let (depth, comprehensions) = depths(&root);
         if depth > MAX_DEPTH {
             return Err(error(format!("it is nested deeper than {MAX_DEPTH} levels")));

@@ -217,7 +217,7 @@ impl Applier {
                 meta::set_namespace(object, "");
             }
         }
-        let known = |entry: &Entry| Some(live.known(&entry.gvk(), &entry.id));
+        let known = |entry: &Entry| Some(live.known(&self.cluster, &entry.gvk(), &entry.id));
         borax_apply::plan(objects, last, &known, &self.owner, &self.options)
     }
 

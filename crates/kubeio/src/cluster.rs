@@ -103,6 +103,18 @@ impl Cluster {
         self.user.as_deref()
     }
 
+    /// Whether this user may be told, from what we watch with our own rights, of objects that a Kustomization in
+    /// `namespace` applied: as a service account only of those in its own namespace. Whoever may make a Kustomization
+    /// there may let it act as any account of it, so that is where a tenant ends.
+    pub(crate) fn may_know_of(&self, namespace: &str) -> bool {
+        self.user().is_none_or(|user| {
+            let account = user.strip_prefix("system:serviceaccount:");
+            account
+                .and_then(|account| account.split_once(':'))
+                .is_some_and(|(own, _)| own == namespace)
+        })
+    }
+
     /// A client for typed access (`kube::Api`), whose requests are limited, counted and impersonated like all others.
     /// Each call makes one, with a task of its own: keep it where it is needed often.
     pub fn client(&self) -> kube::Client {

@@ -38,6 +38,14 @@ pub struct Record {
     pub owner: Option<(Arc<str>, Arc<str>)>,
 }
 
+impl Record {
+    /// Whether `cluster`'s user may know of it without asking the server.
+    fn is_known_to(&self, cluster: &Cluster) -> bool {
+        let owner = self.owner.as_ref();
+        owner.map_or(cluster.user().is_none(), |(_, namespace)| cluster.may_know_of(namespace))
+    }
+}
+
 /// An object is no longer as its owner left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
@@ -116,6 +124,11 @@ impl Live {
         self.state().records.get(id).cloned()
     }
 
+    /// What is known of an object that `cluster`'s user may know of.
+    pub(crate) fn seen_by(&self, cluster: &Cluster, id: &ObjectId) -> Option<Record> {
+        self.get(id).filter(|record| record.is_known_to(cluster))
+    }
+
     /// How many objects are known.
     pub fn len(&self) -> usize {
         self.state().records.len()
@@ -126,13 +139,17 @@ impl Live {
         self.len() == 0
     }
 
-    /// What is known of an object for planning. `live` is only told while its kind's watch runs.
-    pub fn known(&self, gvk: &Gvk, id: &ObjectId) -> Known {
+    /// What `cluster`'s user may know of an object for planning. `live` is only told while its kind's watch runs.
+    pub fn known(&self, cluster: &Cluster, gvk: &Gvk, id: &ObjectId) -> Known {
         let state = self.state();
         let synced =
             state.kinds.get(gvk).is_some_and(|kind| *kind.state.borrow() == KindState::Synced);
         Known {
-            live: state.records.get(id).filter(|_| synced).map(|record| record.fingerprint),
+            live: state
+                .records
+                .get(id)
+                .filter(|record| synced && record.is_known_to(cluster))
+                .map(|record| record.fingerprint),
             written: state.written.get(id).copied(),
         }
     }

@@ -69,7 +69,7 @@ impl Live {
     /// Waits until every object is healthy.
     ///
     /// Flow: objects in the store are followed there, all others by a watch of their own with the rights of `cluster`;
-    /// every change of one of them is judged at once.
+    /// every change of one of them is judged at once. What another tenant applied counts as not in the store.
     ///
     /// Guarantees: no request is made for an object in the store, but one to read it whole where `checks` has an
     /// expression for its kind.
@@ -97,7 +97,7 @@ impl Live {
                 let follow = pods::follow(cluster.clone(), id.clone(), Arc::clone(&waiter), failed);
                 tasks.push(Abort(tokio::spawn(follow)));
             }
-            if self.get(id).is_some() {
+            if self.seen_by(cluster, id).is_some() {
                 if waiter.checks.covers(&id.group_kind()) {
                     tasks.push(Abort(tokio::spawn(read_whole(
                         cluster.clone(),
@@ -123,7 +123,7 @@ impl Live {
             let statuses: Vec<(&ObjectId, Option<Status>)> = origins
                 .iter()
                 .map(|(id, origin)| {
-                    let (status, due) = self.status(id, origin, &waiter);
+                    let (status, due) = self.status(cluster, id, origin, &waiter);
                     let in_progress = status.as_ref().is_some_and(|s| s.state == State::InProgress);
                     let failed =
                         failed_pods.get(*id).map_or(0, |failed| failed.load(Ordering::Relaxed));
@@ -168,6 +168,7 @@ impl Live {
 
     fn status(
         &self,
+        cluster: &Cluster,
         id: &ObjectId,
         origin: &Origin,
         waiter: &Waiter,
@@ -178,7 +179,9 @@ impl Live {
                 (own.status.clone(), own.due)
             }
             Origin::Store => {
-                let Some(record) = self.get(id) else { return (Some(Status::not_found()), None) };
+                let Some(record) = self.seen_by(cluster, id) else {
+                    return (Some(Status::not_found()), None);
+                };
                 if waiter.checks.covers(&id.group_kind()) {
                     return (
                         waiter

@@ -1,4 +1,4 @@
-//! The project's front door: test, cluster, oracles, crds, bench, image, tidy.
+//! The project's front door: test, cluster, oracles, crds, bench, fuzz, image, tidy.
 //!
 //! Owns the command line only; each command is a module.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
@@ -7,6 +7,7 @@ mod bench;
 mod cluster;
 mod crds;
 mod demo;
+mod fuzz;
 mod image;
 mod oracles;
 mod test;
@@ -38,6 +39,8 @@ enum Command {
     /// What things cost
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Runs the fuzz targets, ten minutes each unless told otherwise
+    Fuzz(fuzz::Args),
     /// Writes the custom resource definitions to config/crds
     Crds,
     /// An OCI image archive of the one static binary, without a container daemon
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Cluster(command) => cluster::run(command),
         Command::Oracles(command) => oracles::run(command),
         Command::Bench(command) => bench::run(command),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Crds => crds::run(),
         Command::Image(args) => image::run(&args),
         Command::Tidy => tidy::run(),

@@ -14,6 +14,7 @@ mod faults;
 mod first_slice;
 mod flux_cli;
 mod install;
+mod steps;
 mod template;
 mod tenants;
 mod trees;

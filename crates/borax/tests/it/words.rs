@@ -74,7 +74,8 @@ async fn an_unknown_variable_fails_the_build_unless_there_are_no_variables_at_al
     app.kube.merge(&app.kustomization, needed).await;
     assert_eq!(
         app.until_failed("BuildFailed").await,
-        "post build failed: substitute from 'ConfigMap/missing' error: configmaps \"missing\" not found"
+        "post build failed for 'ConfigMap.v1.[noGrp]/out': substitute from 'ConfigMap/missing' error: \
+         configmaps \"missing\" not found"
     );
 }
 

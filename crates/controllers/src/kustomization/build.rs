@@ -2,7 +2,7 @@
 //!
 //! Behaviour: kustomize-controller v1.9 `internal/controller/kustomization_controller.go` (`build`).
 
-use borax_api::kustomize::{Kustomization, SubstituteStrategy};
+use borax_api::kustomize::{Kustomization, KustomizationSpec, SubstituteStrategy};
 use borax_kustomize::Remote;
 use borax_object::Gvk;
 use borax_stdx::files::{Files, MemoryFiles, Overlay, join};
@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::generate::{GenerateError, generate};
+use super::variables::VariablesError;
 use crate::options::Options;
 
 /// What a build made.
@@ -39,6 +40,14 @@ pub(super) enum BuildError {
     /// What was built is no Kubernetes object.
     #[error("failed to decode Kubernetes apiVersion, kind and name from: {0}")]
     NotAnObject(String),
+    /// The variables could not be read, which is told with the first object that may need them.
+    #[error("post build failed for '{object}': {source}")]
+    Variables {
+        /// The object, as Flux names it.
+        object: String,
+        /// Why.
+        source: VariablesError,
+    },
     /// A variable could not be substituted.
     #[error("post build failed for '{object}': {source}")]
     Substitute {
@@ -49,6 +58,18 @@ pub(super) enum BuildError {
     },
 }
 
+/// The directory to build.
+///
+/// # Errors
+/// [`BuildError::PathNotFound`].
+pub(super) fn directory(files: &dyn Files, spec: &KustomizationSpec) -> Result<String, BuildError> {
+    let dir = join("/", &spec.path);
+    match files.kind(&dir) {
+        Ok(Some(_)) => Ok(dir),
+        _ => Err(BuildError::PathNotFound(dir)),
+    }
+}
+
 /// Builds directory `spec.path` of `files`. `variables` are those of `spec.postBuild`, absent without it; `remote`
 /// fetches remote bases, which are refused without it.
 ///
@@ -57,15 +78,12 @@ pub(super) enum BuildError {
 pub(super) fn build(
     files: &dyn Files,
     object: &Kustomization,
-    variables: Option<&Vars>,
+    variables: Option<Result<Vars, VariablesError>>,
     remote: Option<&dyn Remote>,
     options: &Options,
 ) -> Result<Built, BuildError> {
     let spec = &object.spec;
-    let dir = join("/", &spec.path);
-    if !matches!(files.kind(&dir), Ok(Some(_))) {
-        return Err(BuildError::PathNotFound(dir));
-    }
+    let dir = directory(files, spec)?;
     let generated = generate(files, &dir, spec)?;
     let mut top = MemoryFiles::new();
     top.insert(&generated.path, generated.content);
@@ -83,8 +101,12 @@ pub(super) fn build(
     let mut objects = Vec::new();
     for value in built.into_values() {
         check(&value)?;
-        let value = match variables {
-            Some(variables) if always || !variables.is_empty() => {
+        let value = match &variables {
+            Some(Err(source)) if !borax_substitute::is_disabled(&value) => {
+                let (object, source) = (shown(&value), source.clone());
+                return Err(BuildError::Variables { object, source });
+            }
+            Some(Ok(variables)) if always || !variables.is_empty() => {
                 borax_substitute::object(&value, variables, strict)
                     .map_err(|source| BuildError::Substitute { object: shown(&value), source })?
             }

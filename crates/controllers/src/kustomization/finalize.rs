@@ -25,13 +25,24 @@ fn deletes(object: &Kustomization) -> bool {
 }
 
 impl KustomizationReconciler {
+    /// Tells an event about what was applied last.
+    fn tell(&self, object: &Kustomization, is_error: bool, message: &str) {
+        let status = object.status.clone().unwrap_or_default();
+        let about = About {
+            revision: status.last_applied_revision.clone(),
+            origin_revision: status.last_applied_origin_revision.clone(),
+            ..About::default()
+        };
+        self.event(object, &status, &about, is_error, message);
+    }
+
     /// Deletes what the object applied, then lets it go.
     pub(super) async fn finalize(&self, object: &Kustomization, turn: &Turn) -> Outcome {
         if deletes(object)
             && let Err(error) = self.delete_applied(object, turn).await
         {
             tracing::error!(object = %crate::store::key_of(object), error, "pruning for deleted resource failed");
-            self.event(object, &about(object), true, "pruning for deleted resource failed");
+            self.tell(object, true, "pruning for deleted resource failed");
             return Outcome::Backoff;
         }
         let shared = &self.shared;
@@ -56,7 +67,7 @@ impl KustomizationReconciler {
             let list: Vec<String> = entries.iter().map(|entry| entry.id.to_string()).collect();
             let message = format!("unable to prune objects: \n{}", list.join("\n"));
             tracing::error!(object = %crate::store::key_of(object), "the service account is gone, so nothing is pruned");
-            self.event(object, &about(object), true, &message);
+            self.tell(object, true, &message);
             return Ok(());
         }
         let cluster = target::target(&shared.cluster, &self.remotes, object, &shared.options)
@@ -72,24 +83,15 @@ impl KustomizationReconciler {
             return Ok(());
         }
         let lines = pruned.changes.to_string();
-        self.event(object, &about(object), false, lines.trim_end());
+        self.tell(object, false, lines.trim_end());
         if object.deletion_policy() == DeletionPolicy::WaitForTermination
             && let Err(error) =
                 turn.park(applier.wait_gone(&pruned.changes, object.timeout())).await
         {
             tracing::error!(object = %crate::store::key_of(object), %error, "failed to wait for resources termination");
-            self.event(object, &about(object), true, "failed to wait for resources termination");
+            self.tell(object, true, "failed to wait for resources termination");
         }
         Ok(())
-    }
-}
-
-fn about(object: &Kustomization) -> About {
-    let status = object.status.clone().unwrap_or_default();
-    About {
-        revision: status.last_applied_revision,
-        origin_revision: status.last_applied_origin_revision,
-        ..About::default()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use borax_api::kustomize::{Kustomization, SourceKind};
 use borax_api::meta::{Artifact, condition_types, is_condition_true, reasons};
-use borax_health::ReadyExpr;
+use borax_health::{CheckError, Checks, CustomCheck, ReadyExpr};
 use kube::ResourceExt;
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ pub(super) struct Observed<'a> {
 }
 
 /// What to do with the Kustomization now.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Gate {
     /// It is being deleted.
     Finalize,
@@ -45,8 +45,8 @@ pub(super) enum Gate {
     Suspended,
     /// It can't be reconciled.
     Stop(Stop),
-    /// Reconcile this artifact.
-    Go(Artifact),
+    /// Reconcile this artifact; the spec's health checks, compiled.
+    Go(Artifact, Arc<Checks>),
 }
 
 /// Why a Kustomization can't be reconciled now.
@@ -60,6 +60,24 @@ pub(super) struct Stop {
     pub until: Until,
     /// What to tell as an event when the condition is news.
     pub event: Option<String>,
+    /// The revision the event is about, if any.
+    pub revision: Revision,
+}
+
+/// A revision, and that of the code behind it; empty where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Revision {
+    /// The artifact's.
+    pub artifact: String,
+    /// Of the code, where the source tells.
+    pub origin: String,
+}
+
+impl Revision {
+    pub(super) fn of(artifact: &Artifact) -> Self {
+        let origin = artifact.origin_revision().unwrap_or_default().to_owned();
+        Self { artifact: artifact.revision.clone(), origin }
+    }
 }
 
 /// What ends a [`Stop`].
@@ -67,6 +85,8 @@ pub(super) struct Stop {
 pub(super) enum Until {
     /// Only another spec: the object is stalled.
     Spec,
+    /// Only other flags, or another spec: the object is stalled.
+    Flags,
     /// Its source appearing or making an artifact; looked at again after the retry interval all the same.
     Source,
     /// A dependency changing; looked at again after `--requeue-dependency` all the same.
@@ -74,10 +94,26 @@ pub(super) enum Until {
 }
 
 impl Stop {
-    fn stalled(reason: &'static str, message: String) -> Gate {
-        Gate::Stop(Self { reason, event: Some(message.clone()), message, until: Until::Spec })
+    fn stalled(reason: &'static str, message: String, until: Until) -> Gate {
+        let revision = Revision::default();
+        Gate::Stop(Self { reason, event: Some(message.clone()), message, until, revision })
+    }
+
+    /// An error in the spec's expressions.
+    fn invalid_expression(error: &str, revision: Revision) -> Gate {
+        let message = format!("{TERMINAL}: {error}");
+        Gate::Stop(Self {
+            reason: reasons::INVALID_CEL_EXPRESSION,
+            event: Some(message.clone()),
+            message,
+            until: Until::Spec,
+            revision,
+        })
     }
 }
+
+/// What opens the message of an error that only another spec mends.
+const TERMINAL: &str = "Reconciliation failed terminally due to configuration error";
 
 /// Decides.
 pub(super) fn decide(observed: &Observed<'_>) -> Gate {
@@ -91,6 +127,10 @@ pub(super) fn decide(observed: &Observed<'_>) -> Gate {
     if let Some(stop) = unsupported(object) {
         return stop;
     }
+    let checks = match checks(object) {
+        Ok(checks) => Arc::new(checks),
+        Err(error) => return Stop::invalid_expression(&error.to_string(), Revision::default()),
+    };
     let own_namespace = object.namespace().unwrap_or_default();
     let reference = &object.spec.source_ref;
     let namespace = reference.namespace_or(&own_namespace);
@@ -98,12 +138,12 @@ pub(super) fn decide(observed: &Observed<'_>) -> Gate {
         let what = format!("{}/{namespace}/{}", reference.kind, reference.name);
         let message =
             format!("can't access '{what}', cross-namespace references have been blocked");
-        return Stop::stalled(reasons::ACCESS_DENIED, message);
+        return Stop::stalled(reasons::ACCESS_DENIED, message, Until::Flags);
     }
     if reference.kind == SourceKind::ExternalArtifact && !observed.options.gates.external_artifact {
         let what = format!("{}/{namespace}/{}", reference.kind, reference.name);
         let message = format!("can't access '{what}', ExternalArtifact feature gate is disabled");
-        return Stop::stalled(reasons::ACCESS_DENIED, message);
+        return Stop::stalled(reasons::ACCESS_DENIED, message, Until::Flags);
     }
     let artifact = match &observed.source {
         Source::Missing => {
@@ -115,6 +155,7 @@ pub(super) fn decide(observed: &Observed<'_>) -> Gate {
                 ),
                 until: Until::Source,
                 event: None,
+                revision: Revision::default(),
             });
         }
         Source::NoArtifact => {
@@ -124,14 +165,36 @@ pub(super) fn decide(observed: &Observed<'_>) -> Gate {
                 message: format!("Source artifact not found, retrying in {retry}"),
                 until: Until::Source,
                 event: None,
+                revision: Revision::default(),
             });
         }
         Source::Artifact(artifact) => artifact,
     };
     match dependencies(observed, artifact) {
-        None => Gate::Go(artifact.clone()),
+        None => Gate::Go(artifact.clone(), checks),
         Some(stop) => stop,
     }
+}
+
+/// The spec's CEL health checks, compiled.
+///
+/// # Errors
+/// An expression is wrong; nothing but another spec mends that.
+fn checks(object: &Kustomization) -> Result<Checks, CheckError> {
+    let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let checks: Vec<CustomCheck> = object
+        .spec
+        .health_check_exprs
+        .iter()
+        .map(|check| CustomCheck {
+            api_version: check.api_version.clone(),
+            kind: check.kind.clone(),
+            current: check.current.clone(),
+            failed: optional(&check.failed),
+            in_progress: optional(&check.in_progress),
+        })
+        .collect();
+    Checks::compile(&checks)
 }
 
 /// Fields that Borax knows and does not honour yet: better no reconciliation than a wrong one.
@@ -140,6 +203,7 @@ fn unsupported(object: &Kustomization) -> Option<Gate> {
         Some(Stop::stalled(
             reasons::BUILD_FAILED,
             format!("{field} is not supported yet: {instead}"),
+            Until::Spec,
         ))
     };
     if object.spec.decryption.is_some() {
@@ -167,6 +231,7 @@ fn dependencies(observed: &Observed<'_>, artifact: &Artifact) -> Option<Gate> {
             message,
             until: Until::Dependency,
             event: Some(format!("Dependencies do not meet ready condition, retrying in {retry}")),
+            revision: Revision::of(artifact),
         }))
     };
     for reference in &object.spec.depends_on {
@@ -190,8 +255,7 @@ fn dependencies(observed: &Observed<'_>, artifact: &Artifact) -> Option<Gate> {
                 Err(ExpressionFailed::Invalid(error)) => {
                     let cause =
                         format!("failed to evaluate dependency {}: {error}", reference.name);
-                    let message = format!("{}: {cause}", super::TERMINAL);
-                    return Some(Stop::stalled(reasons::INVALID_CEL_EXPRESSION, message));
+                    return Some(Stop::invalid_expression(&cause, Revision::of(artifact)));
                 }
                 Err(ExpressionFailed::Now(error)) => return wait(error),
             }

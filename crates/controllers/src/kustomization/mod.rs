@@ -32,6 +32,7 @@ use borax_api::meta::{
     Artifact, NamespacedObjectKindReference, RECONCILE_REQUEST, condition_types, find_condition,
     reasons,
 };
+use borax_health::Checks;
 use borax_kubeio::{EventKind, StatusError};
 use borax_object::{Gvk, LabelSelector, ObjectId};
 use borax_reconcile::{Key, Outcome, Reconciler, Turn};
@@ -42,12 +43,9 @@ use crate::recorder::Told;
 use crate::shared::{Shared, is_chosen, now, rand_unit};
 use crate::store::key_of;
 use crate::writes::Writer;
-use gate::{Gate, Observed, Source, Stop, Until};
-use report::{About, Draft};
+use gate::{Gate, Observed, Revision, Source, Stop, Until};
+use report::{About, Draft, StalledBy};
 use run::{Ended, Run};
-
-/// What opens the message of an error that only another spec mends.
-const TERMINAL: &str = "Reconciliation failed terminally due to configuration error";
 
 /// Reconciles Kustomizations.
 pub struct KustomizationReconciler {
@@ -130,19 +128,25 @@ impl KustomizationReconciler {
         self.writer.status(&shared.cluster, &shared.stores.kustomizations, object, new).await
     }
 
-    /// Tells an event. Its reason is that of the Ready condition as last written, as in Flux.
-    fn event(&self, object: &Kustomization, about: &About, is_error: bool, message: &str) {
-        let current = self.shared.stores.kustomizations.get(&key_of(object));
-        let conditions =
-            current.as_deref().unwrap_or(object).status.as_ref().map(|status| &status.conditions);
-        let ready =
-            conditions.and_then(|conditions| find_condition(conditions, condition_types::READY));
+    /// Tells an event. Its reason is that of the Ready condition in `status`, as in Flux.
+    fn event(
+        &self,
+        object: &Kustomization,
+        status: &KustomizationStatus,
+        about: &About,
+        is_error: bool,
+        message: &str,
+    ) {
+        let ready = find_condition(&status.conditions, condition_types::READY);
         let severity = if is_error { "error" } else { "info" };
         let reason = ready.map_or(severity, |ready| ready.reason.as_str());
         let mut annotations = BTreeMap::new();
-        for (name, value) in
-            [("revision", &about.revision), ("originRevision", &about.origin_revision)]
-        {
+        let told = [
+            ("revision", &about.revision),
+            ("originRevision", &about.origin_revision),
+            ("commit_status", &about.commit_status),
+        ];
+        for (name, value) in told {
             if !value.is_empty() {
                 annotations.insert(format!("{GROUP}/{name}"), value.clone());
             }
@@ -164,7 +168,8 @@ impl KustomizationReconciler {
         let before = object.status.clone().unwrap_or_default();
         let mut draft = self.draft(object);
         match stop.until {
-            Until::Spec => draft.stalled(stop.reason, &stop.message),
+            Until::Spec => draft.stalled(stop.reason, &stop.message, StalledBy::Spec),
+            Until::Flags => draft.stalled(stop.reason, &stop.message, StalledBy::Flags),
             Until::Source | Until::Dependency => draft.not_ready(stop.reason, &stop.message),
         }
         draft.finish(requested_at(object));
@@ -181,10 +186,16 @@ impl KustomizationReconciler {
         if let Some(message) = stop.event
             && is_news
         {
-            self.event(object, &About::default(), stop.until == Until::Spec, &message);
+            let is_error = matches!(stop.until, Until::Spec | Until::Flags);
+            let about = About {
+                revision: stop.revision.artifact,
+                origin_revision: stop.revision.origin,
+                ..About::default()
+            };
+            self.event(object, &draft.status, &about, is_error, &message);
         }
         match stop.until {
-            Until::Spec => Outcome::Done,
+            Until::Spec | Until::Flags => Outcome::Done,
             Until::Source
                 if stop.reason == reasons::ARTIFACT_FAILED
                     && self.source(object) == Source::Missing =>
@@ -202,36 +213,44 @@ impl KustomizationReconciler {
         Draft::new(object.status.clone().unwrap_or_default(), generation, now())
     }
 
-    async fn go(&self, object: &Kustomization, artifact: &Artifact, turn: &Turn) -> Outcome {
+    /// Suspended: nothing is done, and what was asked for counts as seen, as in Flux.
+    async fn suspended(&self, object: &Kustomization) -> Outcome {
+        let key = key_of(object);
+        tracing::info!(object = %key, "Reconciliation is suspended for this object");
+        let mut draft = self.draft(object);
+        draft.finish(requested_at(object));
+        match self.write(object, &draft.status).await {
+            Ok(()) => Outcome::Done,
+            Err(error) => write_failed(&key, &error),
+        }
+    }
+
+    async fn go(
+        &self,
+        object: &Kustomization,
+        artifact: &Artifact,
+        checks: &Arc<Checks>,
+        turn: &Turn,
+    ) -> Outcome {
         let key = key_of(object);
         let started = Instant::now();
-        let checks = match run::checks(object) {
-            Ok(checks) => Arc::new(checks),
-            Err(error) => {
-                let message = format!("{TERMINAL}: {error}");
-                let reason = reasons::INVALID_CEL_EXPRESSION;
-                let event = Some(message.clone());
-                return self
-                    .stopped(object, Stop { reason, message, until: Until::Spec, event })
-                    .await;
-            }
-        };
         self.remember(&key, |memory| {
             memory.waits_for_dependency = false;
             memory.tried = Some(artifact.digest.clone());
         });
+        let revision = Revision::of(artifact);
         let mut about = About {
-            revision: artifact.revision.clone(),
-            origin_revision: artifact.origin_revision().unwrap_or_default().to_owned(),
+            revision: revision.artifact,
+            origin_revision: revision.origin,
             timeout: object.timeout(),
-            digest: None,
+            ..About::default()
         };
         let mut draft = self.draft(object);
         let run = Run {
             reconciler: self,
             object,
             artifact,
-            checks: &checks,
+            checks,
             turn,
             draft: &mut draft,
             about: &mut about,
@@ -239,7 +258,7 @@ impl KustomizationReconciler {
         let ended = run.run().await;
         let took = run::rounded(started.elapsed());
         draft.at(now());
-        self.ended(object, ended, draft, &about, took).await
+        self.ended(object, ended, draft, about, took).await
     }
 
     async fn ended(
@@ -247,7 +266,7 @@ impl KustomizationReconciler {
         object: &Kustomization,
         ended: Ended,
         mut draft: Draft,
-        about: &About,
+        mut about: About,
         took: std::time::Duration,
     ) -> Outcome {
         let key = key_of(object);
@@ -260,7 +279,8 @@ impl KustomizationReconciler {
                     self.remember(&key, |memory| memory.drifts = 0);
                     return Outcome::After(next);
                 }
-                draft.succeeded(about, took);
+                draft.succeeded(&about, took);
+                "update".clone_into(&mut about.commit_status);
                 let took = borax_stdx::duration::format(took);
                 let interval = borax_stdx::duration::format(object.interval());
                 let message = format!("Reconciliation finished in {took}, next run in {interval}");
@@ -288,7 +308,7 @@ impl KustomizationReconciler {
                 (Outcome::Again, Some((false, message)))
             }
             Ended::Failed(failure) => {
-                draft.failed(about, failure.reason, &failure.message, took);
+                draft.failed(&about, failure.reason, &failure.message, took);
                 let (took, next) = (borax_stdx::duration::format(took), object.retry_interval());
                 let retry = borax_stdx::duration::format(next);
                 tracing::error!(
@@ -305,7 +325,7 @@ impl KustomizationReconciler {
             return write_failed(&key, &error);
         }
         if let Some((is_error, message)) = event {
-            self.event(object, about, is_error, &message);
+            self.event(object, &draft.status, &about, is_error, &message);
         }
         outcome
     }
@@ -341,12 +361,9 @@ impl Reconciler for KustomizationReconciler {
         }
         let outcome = match gate {
             Gate::Finalize => self.finalize(&object, &turn).await,
-            Gate::Suspended => {
-                tracing::info!(object = %key, "Reconciliation is suspended for this object");
-                Outcome::Done
-            }
+            Gate::Suspended => self.suspended(&object).await,
             Gate::Stop(stop) => self.stopped(&object, stop).await,
-            Gate::Go(artifact) => self.go(&object, &artifact, &turn).await,
+            Gate::Go(artifact, checks) => self.go(&object, &artifact, &checks, &turn).await,
         };
         self.shared.metrics.object_reconciled(
             "Kustomization",

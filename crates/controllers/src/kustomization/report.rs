@@ -35,6 +35,17 @@ pub(super) struct About {
     pub timeout: Duration,
     /// The checksum of what was built, once that is known.
     pub digest: Option<String>,
+    /// What a notification of a commit's status is to do with it; empty for nothing.
+    pub commit_status: String,
+}
+
+/// What an object is stalled by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StalledBy {
+    /// Its spec makes no sense.
+    Spec,
+    /// The flags forbid what it asks for.
+    Flags,
 }
 
 impl Draft {
@@ -58,22 +69,34 @@ impl Draft {
         self.set(types::RECONCILING, ConditionStatus::True, reasons::PROGRESSING, message);
     }
 
-    /// The plan is made: `inventory`, all that was and all that will be, is recorded before the first write, so
-    /// that a crash at any point leaves no object that the next run does not know of.
-    pub(super) fn applying(&mut self, about: &About, inventory: &[Entry]) {
+    /// A step begins. Flux writes each; here only the last one of a reconciliation that stops in it is seen.
+    fn progressing(&mut self, what: &str, about: &About) -> String {
         let timeout = borax_stdx::duration::format(about.timeout);
+        let message = format!("{what} for revision {} with a timeout of {timeout}", about.revision);
         self.set(
             types::READY,
             ConditionStatus::Unknown,
             reasons::PROGRESSING,
             "Reconciliation in progress",
         );
-        self.reconciling(&format!(
-            "Detecting drift for revision {} with a timeout of {timeout}",
-            about.revision
-        ));
+        self.reconciling(&message);
+        message
+    }
+
+    /// The artifact is being opened.
+    pub(super) fn fetching(&mut self, about: &About) {
+        self.progressing("Fetching manifests", about);
+    }
+
+    /// There are files to build: from here on the revision counts as attempted.
+    pub(super) fn building(&mut self, about: &About) {
+        self.progressing("Building manifests", about);
         self.status.last_attempted_revision.clone_from(&about.revision);
-        self.set_inventory(inventory);
+    }
+
+    /// There are objects to compare with what lives.
+    pub(super) fn detecting(&mut self, about: &About) {
+        self.progressing("Detecting drift", about);
     }
 
     /// What is applied is recorded as the inventory.
@@ -90,12 +113,7 @@ impl Draft {
 
     /// Objects are not healthy yet; the wait begins.
     pub(super) fn waiting(&mut self, about: &About) {
-        let timeout = borax_stdx::duration::format(about.timeout);
-        let message = format!(
-            "Running health checks for revision {} with a timeout of {timeout}",
-            about.revision
-        );
-        self.reconciling(&message);
+        let message = self.progressing("Running health checks", about);
         self.set(types::HEALTHY, ConditionStatus::Unknown, reasons::PROGRESSING, &message);
     }
 
@@ -136,12 +154,15 @@ impl Draft {
         self.remember(about, took, reason);
     }
 
-    /// It can't be tried before the spec changes.
-    pub(super) fn stalled(&mut self, reason: &str, message: &str) {
+    /// It can't be tried before something changes: the spec, and then its generation counts as observed, or the
+    /// flags, and then it does not.
+    pub(super) fn stalled(&mut self, reason: &str, message: &str, by: StalledBy) {
         self.set(types::READY, ConditionStatus::False, reason, message);
         remove_condition(&mut self.status.conditions, types::RECONCILING);
         self.set(types::STALLED, ConditionStatus::True, reason, message);
-        self.status.observed_generation = self.generation;
+        if by == StalledBy::Spec {
+            self.status.observed_generation = self.generation;
+        }
     }
 
     /// It waits for something that wakes it.
@@ -235,7 +256,10 @@ mod tests {
     #[test]
     fn a_success_ends_settled_and_a_second_one_tells_nothing_new() {
         let mut draft = Draft::new(KustomizationStatus::default(), 2, Time::default());
-        draft.applying(&about(), &[Entry::parse("ns_a__ConfigMap", "v1").unwrap()]);
+        draft.fetching(&about());
+        draft.building(&about());
+        draft.detecting(&about());
+        draft.set_inventory(&[Entry::parse("ns_a__ConfigMap", "v1").unwrap()]);
         assert_eq!(
             shown(&draft),
             [
@@ -264,7 +288,8 @@ mod tests {
     #[test]
     fn a_failure_keeps_what_was_applied_and_says_that_it_will_be_tried_again() {
         let mut draft = Draft::new(KustomizationStatus::default(), 1, Time::default());
-        draft.applying(&about(), &[]);
+        draft.building(&about());
+        draft.detecting(&about());
         draft.failed(&about(), reasons::RECONCILIATION_FAILED, "no", Duration::from_secs(1));
         draft.finish(None);
         assert_eq!(
@@ -280,16 +305,36 @@ mod tests {
     }
 
     #[test]
+    fn a_revision_is_attempted_once_there_is_something_to_build() {
+        let mut draft = Draft::new(KustomizationStatus::default(), 1, Time::default());
+        draft.fetching(&about());
+        assert_eq!(draft.status.last_attempted_revision, "");
+        draft.building(&about());
+        draft.failed(&About::default(), reasons::BUILD_FAILED, "no", Duration::ZERO);
+        draft.finish(None);
+        assert_eq!(draft.status.last_attempted_revision, "main@sha1:1");
+        assert_eq!(
+            shown(&draft),
+            [
+                "Reconciling=True ProgressingWithRetry: Building manifests for revision main@sha1:1 with a timeout of 1m0s",
+                "Ready=False BuildFailed: no",
+            ]
+        );
+    }
+
+    #[test]
     fn a_stall_is_observed_and_ends_with_the_next_attempt() {
         let mut draft = Draft::new(KustomizationStatus::default(), 4, Time::default());
-        draft.stalled(reasons::ACCESS_DENIED, "no");
+        draft.stalled(reasons::ACCESS_DENIED, "no", StalledBy::Flags);
+        assert_eq!(draft.status.observed_generation, 0);
+        draft.stalled(reasons::INVALID_CEL_EXPRESSION, "no", StalledBy::Spec);
         draft.finish(None);
         assert_eq!(
             shown(&draft),
-            ["Stalled=True AccessDenied: no", "Ready=False AccessDenied: no"]
+            ["Stalled=True InvalidCELExpression: no", "Ready=False InvalidCELExpression: no"]
         );
         assert_eq!(draft.status.observed_generation, 4);
-        draft.applying(&about(), &[]);
+        draft.fetching(&about());
         assert!(find_condition(&draft.status.conditions, types::STALLED).is_none());
     }
 }

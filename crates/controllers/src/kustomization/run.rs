@@ -16,7 +16,7 @@ use borax_api::kustomize::Kustomization;
 use borax_api::meta::{Artifact, condition_types, is_condition_true, reasons};
 use borax_apply::{CommonMetadata, IgnoreRules, Owner, Plan};
 use borax_artifact::unpacked::UnpackedTree;
-use borax_health::{Checks, CustomCheck};
+use borax_health::Checks;
 use borax_kubeio::{Applier, Cluster, WaitOptions};
 use borax_kustomize::Remote;
 use borax_object::{Entry, ObjectId};
@@ -97,12 +97,9 @@ impl Run<'_> {
 
     async fn steps(&mut self) -> Result<bool, Stopped> {
         let shared = &self.reconciler.shared;
-        let built = self.build().await?;
-        self.about.digest = Some(built.digest.clone());
-        if !built.dropped.is_empty() {
-            let fields = built.dropped.join(", ");
-            tracing::warn!(object = %self.object.name_any(), fields, "unknown fields in the kustomization file had no effect");
-        }
+        self.draft.fetching(self.about);
+        let files = self.fetch().await?;
+        self.draft.building(self.about);
         let cluster =
             target::target(&shared.cluster, &self.reconciler.remotes, self.object, &shared.options)
                 .await
@@ -112,13 +109,22 @@ impl Run<'_> {
                         format!("failed to build kube client: {error}"),
                     )
                 })?;
+        let built = self.build(files).await?;
+        self.about.digest = Some(built.digest.clone());
+        if !built.dropped.is_empty() {
+            let fields = built.dropped.join(", ");
+            tracing::warn!(object = %self.object.name_any(), fields, "unknown fields in the kustomization file had no effect");
+        }
+        self.draft.detecting(self.about);
         let applier = self.applier(&cluster)?;
         let plan = self.plan(&applier, built.objects).await?;
 
-        let was_settled = self.is_settled();
+        let was_settled = self.was_settled();
         let started = self.needs_record(&plan);
         if started {
-            self.draft.applying(self.about, &plan.recorded());
+            // All that was and all that will be, so that a crash at any point leaves no object that the next run does
+            // not know of.
+            self.draft.set_inventory(&plan.recorded());
             self.reconciler.write(self.object, &self.draft.status).await.map_err(status_failed)?;
         }
 
@@ -126,7 +132,7 @@ impl Run<'_> {
         let changed = changes.changed();
         if !changed.entries.is_empty() {
             let lines = changed.to_string();
-            self.reconciler.event(self.object, self.about, false, lines.trim_end());
+            self.tell(lines.trim_end());
         }
         self.draft.at(now());
         self.draft.set_inventory(&changes.inventory());
@@ -134,24 +140,34 @@ impl Run<'_> {
 
         let settled = was_settled && !started && changed.entries.is_empty();
         let wanted = self.to_check(&changes.ids_to_check());
-        let health_is_news =
-            self.wait(&cluster, &wanted, &plan, !changed.entries.is_empty(), settled).await?;
+        let health_is_news = self
+            .wait(&cluster, wanted.as_deref(), &plan, !changed.entries.is_empty(), settled)
+            .await?;
         Ok(!settled || health_is_news)
     }
 
-    /// Whether the status says all there is to say of this artifact and spec.
-    fn is_settled(&self) -> bool {
+    /// Tells an event of a step of the reconciliation.
+    fn tell(&self, message: &str) {
+        self.reconciler.event(self.object, &self.draft.status, self.about, false, message);
+    }
+
+    /// Whether the status said all there is to say of this artifact and spec.
+    fn was_settled(&self) -> bool {
         let generation = self.object.metadata.generation.unwrap_or_default();
-        is_settled(&self.draft.status, generation, self.about, super::requested_at(self.object))
+        let requested_at = super::requested_at(self.object);
+        let status = self.object.status.as_ref();
+        status.is_some_and(|status| is_settled(status, generation, self.about, requested_at))
     }
 
     /// Whether something must be written down before the first object is: what a crash would otherwise make an
     /// orphan, and that a new revision or spec is being applied.
     fn needs_record(&self, plan: &Plan) -> bool {
-        let last = inventory(self.object.status.as_ref());
-        let status = &self.draft.status;
-        let is_new = status.last_attempted_revision != self.about.revision
-            || Some(status.observed_generation) != self.object.metadata.generation;
+        let status = self.object.status.as_ref();
+        let last = inventory(status);
+        let is_new = status.is_none_or(|status| {
+            status.last_attempted_revision != self.about.revision
+                || Some(status.observed_generation) != self.object.metadata.generation
+        });
         !plan.stale.is_empty()
             || plan.recorded().iter().any(|entry| !last.contains(entry))
             || (is_new && plan.needs_requests())
@@ -174,12 +190,13 @@ impl Run<'_> {
         waited.await
     }
 
-    async fn build(&self) -> Result<build::Built, Stopped> {
-        let shared = &self.reconciler.shared;
+    /// The artifact's files, with the directory to build among them.
+    async fn fetch(&self) -> Result<Arc<UnpackedTree>, Stopped> {
         let files = match self.open().await? {
             Ok(files) => files,
             Err(OpenError::NotFound) => {
-                let retry = borax_stdx::duration::format(shared.options.requeue_dependency);
+                let retry = self.reconciler.shared.options.requeue_dependency;
+                let retry = borax_stdx::duration::format(retry);
                 let message =
                     format!("Source is not ready, artifact not found, retrying in {retry}");
                 return Err(Stopped::NoArtifact(message));
@@ -188,15 +205,17 @@ impl Run<'_> {
                 return Err(Failure::new(reasons::ARTIFACT_FAILED, error.to_string()).into());
             }
         };
-        let post_build = self.object.spec.post_build.as_ref();
-        let variables = match post_build {
+        build::directory(&*files, &self.object.spec)
+            .map_err(|error| Failure::new(reasons::ARTIFACT_FAILED, error.to_string()))?;
+        Ok(files)
+    }
+
+    async fn build(&self, files: Arc<UnpackedTree>) -> Result<build::Built, Stopped> {
+        let shared = &self.reconciler.shared;
+        let variables = match &self.object.spec.post_build {
             Some(post_build) => {
                 let namespace = self.object.namespace().unwrap_or_default();
-                let loaded =
-                    variables::load(&shared.cluster.client(), &namespace, post_build).await;
-                Some(loaded.map_err(|error| {
-                    Failure::new(reasons::BUILD_FAILED, format!("post build failed: {error}"))
-                })?)
+                Some(variables::load(&shared.cluster.client(), &namespace, post_build).await)
             }
             None => None,
         };
@@ -205,19 +224,13 @@ impl Run<'_> {
         let bases = (!options.no_remote_bases).then(|| Arc::clone(&shared.bases));
         let built = tokio::task::spawn_blocking(move || {
             let remote = bases.as_deref().map(|bases| bases as &dyn Remote);
-            build::build(&*files, &object, variables.as_ref(), remote, &options)
+            build::build(&*files, &object, variables, remote, &options)
         })
         .await
         .map_err(|error| {
             Failure::new(reasons::BUILD_FAILED, format!("the build broke off: {error}"))
         })?;
-        built.map_err(|error| {
-            let reason = match error {
-                build::BuildError::PathNotFound(_) => reasons::ARTIFACT_FAILED,
-                _ => reasons::BUILD_FAILED,
-            };
-            Failure::new(reason, error.to_string()).into()
-        })
+        built.map_err(|error| Failure::new(reasons::BUILD_FAILED, error.to_string()).into())
     }
 
     fn applier(&self, cluster: &Cluster) -> Result<Applier, Stopped> {
@@ -289,13 +302,14 @@ impl Run<'_> {
         }
         if !pruned.changes.entries.is_empty() {
             let lines = pruned.changes.to_string();
-            self.reconciler.event(self.object, self.about, false, lines.trim_end());
+            self.tell(lines.trim_end());
         }
         Ok(())
     }
 
     /// What must become healthy: everything applied with `wait`, else what `healthChecks` names; never itself.
-    fn to_check(&self, applied: &[ObjectId]) -> Vec<ObjectId> {
+    /// `None` when nothing is asked for.
+    fn to_check(&self, applied: &[ObjectId]) -> Option<Vec<ObjectId>> {
         let own = self.object.namespace().unwrap_or_default();
         let name = self.object.name_any();
         let wanted: Vec<ObjectId> = if self.object.spec.wait {
@@ -310,25 +324,28 @@ impl Run<'_> {
         };
         let is_self =
             |id: &ObjectId| id.kind == "Kustomization" && id.namespace == own && id.name == name;
-        wanted.into_iter().filter(|id| !is_self(id)).collect()
+        let asked = !wanted.is_empty();
+        asked.then(|| wanted.into_iter().filter(|id| !is_self(id)).collect())
     }
 
     /// Waits until all of `wanted` is healthy, without holding a worker slot. Says whether health became news.
     async fn wait(
         &mut self,
         cluster: &Cluster,
-        wanted: &[ObjectId],
+        wanted: Option<&[ObjectId]>,
         plan: &Plan,
         changed: bool,
         settled: bool,
     ) -> Result<bool, Stopped> {
-        if wanted.is_empty() {
+        let Some(wanted) = wanted else {
             self.draft.health_unchecked();
             return Ok(false);
-        }
+        };
         let started = Instant::now();
         let conditions = &self.draft.status.conditions;
         let was_healthy = is_condition_true(conditions, condition_types::HEALTHY);
+        self.draft.at(now());
+        self.draft.waiting(self.about);
         let is_new = !self.artifact.has_revision(&self.draft.status.last_applied_revision);
         let options = WaitOptions {
             timeout: self.about.timeout,
@@ -341,8 +358,6 @@ impl Run<'_> {
         let result = match tokio::time::timeout(QUICK, &mut healthy).await {
             Ok(result) => result,
             Err(_) => {
-                self.draft.at(now());
-                self.draft.waiting(self.about);
                 self.reconciler
                     .write(self.object, &self.draft.status)
                     .await
@@ -368,7 +383,7 @@ impl Run<'_> {
         }
         let message = format!("Health check passed in {took}");
         if !was_healthy || (is_new && changed) {
-            self.reconciler.event(self.object, self.about, false, &message);
+            self.tell(&message);
         }
         self.draft.at(now());
         self.draft.healthy(&message);
@@ -399,27 +414,6 @@ pub(super) fn owner(object: &Kustomization) -> Owner {
 
 fn status_failed(error: impl std::fmt::Display) -> Failure {
     Failure::new(reasons::RECONCILIATION_FAILED, format!("failed to update status: {error}"))
-}
-
-/// The spec's CEL health checks, compiled.
-///
-/// # Errors
-/// An expression is wrong; nothing but another spec mends that.
-pub(super) fn checks(object: &Kustomization) -> Result<Checks, borax_health::CheckError> {
-    let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let checks: Vec<CustomCheck> = object
-        .spec
-        .health_check_exprs
-        .iter()
-        .map(|check| CustomCheck {
-            api_version: check.api_version.clone(),
-            kind: check.kind.clone(),
-            current: check.current.clone(),
-            failed: optional(&check.failed),
-            in_progress: optional(&check.in_progress),
-        })
-        .collect();
-    Checks::compile(&checks)
 }
 
 #[cfg(test)]

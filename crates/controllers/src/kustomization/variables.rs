@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 
 /// Why the variables could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("substitute from '{kind}/{name}' error: {message}")]
 pub(super) struct VariablesError {
     kind: ValuesKind,

@@ -15,7 +15,7 @@ use borax_api::source::{
 use borax_artifact::error::chain;
 use borax_artifact::path::ArtifactPath;
 use borax_source::auth::docker_config::Keychain;
-use borax_source::git::{ClientCertificate, Proxy};
+use borax_source::git::ClientCertificate;
 use borax_source::oci::{
     Connection, LayerOperation, LayerSelector, OciError, OciSource, Pulled, Reference, Repository,
     Resolved,
@@ -136,17 +136,20 @@ async fn keychain(shared: &Arc<Shared>, object: &OCIRepository) -> Result<Keycha
     let fail = |error: String| {
         Problem::fetch(reasons::AUTHENTICATION_FAILED, format!("failed to get credential: {error}"))
     };
-    let mut names: Vec<String> =
-        spec.secret_ref.iter().map(|reference| reference.name.clone()).collect();
+    let mut secrets = Vec::new();
+    if let Some(reference) = &spec.secret_ref {
+        let secret = secrets::get(&shared.cluster, &namespace, &reference.name).await;
+        secrets.push(secret.map_err(fail)?);
+    }
     if !spec.service_account_name.is_empty() {
         let account = &spec.service_account_name;
-        names.extend(
+        secrets.extend(
             secrets::pull_secrets(&shared.cluster, &namespace, account).await.map_err(fail)?,
         );
     }
     let mut keychain = Keychain::default();
-    for name in names {
-        let secret = secrets::get(&shared.cluster, &namespace, &name).await.map_err(fail)?;
+    for secret in secrets {
+        let name = secret.name_any();
         let kind = secret.type_.clone().unwrap_or_default();
         let added = keychain.add_secret(&kind, &secrets::data(secret));
         added.map_err(|error| fail(format!("secret '{namespace}/{name}': {error}")))?;
@@ -159,44 +162,51 @@ async fn connection(shared: &Arc<Shared>, object: &OCIRepository) -> Result<Conn
     let namespace = object.namespace().unwrap_or_default();
     let mut connection = Connection { insecure: spec.insecure, ..Connection::default() };
     if let Some(reference) = &spec.proxy_secret_ref {
-        let fail = |error: String| {
-            Problem::fetch(
-                reasons::AUTHENTICATION_FAILED,
-                format!("failed to get proxy address: {error}"),
-            )
-        };
-        let data =
-            secrets::read(&shared.cluster, &namespace, &reference.name).await.map_err(fail)?;
-        connection.proxy =
-            Some(Proxy::from_secret(&data).map_err(|error| fail(error.to_string()))?);
+        let proxy = secrets::proxy(&shared.cluster, &namespace, &reference.name).await;
+        connection.proxy = Some(proxy.map_err(|error| {
+            let message = format!("failed to get proxy address: {error}");
+            Problem::fetch(reasons::AUTHENTICATION_FAILED, message)
+        })?);
     }
     if let Some(reference) = &spec.cert_secret_ref {
-        let fail = |error: String| {
+        let data = secrets::referenced(&shared.cluster, &namespace, &reference.name).await;
+        let id = format!("{namespace}/{}", reference.name);
+        let certificates = data.and_then(|data| certificates(&id, data));
+        (connection.ca, connection.client) = certificates.map_err(|error| {
             let message = format!("failed to generate transport for '{}': {error}", spec.url);
             Problem::fetch(reasons::AUTHENTICATION_FAILED, message)
-        };
-        let mut data =
-            secrets::read(&shared.cluster, &namespace, &reference.name).await.map_err(fail)?;
-        let mut take = |key: &str| data.remove(key).filter(|value| !value.is_empty());
-        connection.ca = take("ca.crt").unwrap_or_default();
-        connection.client = match (take("tls.crt"), take("tls.key")) {
-            (Some(certificate), Some(key)) => Some(ClientCertificate { certificate, key }),
-            (None, None) => None,
-            _ => {
-                let id = format!("{namespace}/{}", reference.name);
-                return Err(fail(format!(
-                    "secret '{id}' must have both 'tls.crt' and 'tls.key', or neither"
-                )));
-            }
-        };
-        if connection.ca.is_empty() && connection.client.is_none() {
-            let id = format!("{namespace}/{}", reference.name);
-            return Err(fail(format!(
-                "secret '{id}' has neither 'ca.crt' nor 'tls.crt' and 'tls.key'"
-            )));
-        }
+        })?;
     }
     Ok(connection)
+}
+
+/// The CA and the client's certificate in a Secret: under Kubernetes' names, or else Flux's old ones
+/// (fluxcd/pkg `runtime/secrets/secrets.go`).
+fn certificates(
+    id: &str,
+    mut data: secrets::SecretData,
+) -> Result<(Vec<u8>, Option<ClientCertificate>), String> {
+    let mut take = |key: &str, old: &str| {
+        let found = data.remove(key).or_else(|| data.remove(old));
+        found.filter(|value| !value.is_empty())
+    };
+    let ca = take("ca.crt", "caFile");
+    let client = match (take("tls.crt", "certFile"), take("tls.key", "keyFile")) {
+        (Some(certificate), Some(key)) => Some(ClientCertificate { certificate, key }),
+        (Some(_), None) => {
+            return Err(format!("secret '{id}' contains 'tls.crt' but missing 'tls.key'"));
+        }
+        (None, Some(_)) => {
+            return Err(format!("secret '{id}' contains 'tls.key' but missing 'tls.crt'"));
+        }
+        (None, None) if ca.is_none() => {
+            return Err(format!(
+                "secret '{id}' must contain either 'ca.crt' or both 'tls.crt' and 'tls.key'"
+            ));
+        }
+        (None, None) => None,
+    };
+    Ok((ca.unwrap_or_default(), client))
 }
 
 async fn store(
@@ -234,4 +244,32 @@ fn problem(error: OciError) -> Problem {
         _ => Problem::fetch(error.reason(), message),
     };
     if error.is_stalling() { problem.stalled() } else { problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_stand_under_either_name_and_their_lack_reads_as_in_flux() {
+        let read = |keys: &[&str]| {
+            let data = keys.iter().map(|key| ((*key).to_owned(), key.as_bytes().to_vec()));
+            certificates("ns/tls", data.collect()).map(|(ca, client)| (ca, client.is_some()))
+        };
+        assert_eq!(read(&["ca.crt"]), Ok((b"ca.crt".to_vec(), false)));
+        assert_eq!(read(&["caFile", "certFile", "keyFile"]), Ok((b"caFile".to_vec(), true)));
+        assert_eq!(
+            read(&["tls.crt", "ca.crt"]),
+            Err("secret 'ns/tls' contains 'tls.crt' but missing 'tls.key'".to_owned())
+        );
+        assert_eq!(
+            read(&["tls.key"]),
+            Err("secret 'ns/tls' contains 'tls.key' but missing 'tls.crt'".to_owned())
+        );
+        assert_eq!(
+            read(&["other"]),
+            Err("secret 'ns/tls' must contain either 'ca.crt' or both 'tls.crt' and 'tls.key'"
+                .to_owned())
+        );
+    }
 }

@@ -89,6 +89,25 @@ impl<K: Producer> SourceReconciler<K> {
         }
     }
 
+    /// Suspended: nothing is done, and what was asked for counts as seen, as in Flux.
+    async fn suspended(&self, object: &K) -> Outcome {
+        let key = key_of(object);
+        tracing::info!(object = %key, kind = K::KIND, "reconciliation is suspended for this object");
+        let generation = object.meta().generation.unwrap_or_default();
+        let mut status = object.status().cloned().unwrap_or_default();
+        if !status.conditions().is_empty() {
+            summary::seen(status.conditions(), generation, now());
+            *status.observed_generation() = generation;
+        }
+        if let Some(requested) = object.annotations().get(RECONCILE_REQUEST) {
+            status.last_handled_reconcile_at().clone_from(requested);
+        }
+        match self.write(object, &status).await {
+            Ok(()) => Outcome::Done,
+            Err(error) => self.write_failed(&key, &error),
+        }
+    }
+
     /// Runs a blocking step on the storage with the path of the object's artifacts.
     async fn in_storage(
         &self,
@@ -214,7 +233,11 @@ impl<K: Producer> SourceReconciler<K> {
                 (
                     outcome,
                     is_news.then(|| {
-                        (EventKind::Warning, problem.reason.clone(), problem.message.clone())
+                        let kind = match problem.remedy {
+                            Remedy::Wait(_) => EventKind::Normal,
+                            Remedy::Retry | Remedy::Spec => EventKind::Warning,
+                        };
+                        (kind, problem.reason.clone(), problem.message.clone())
                     }),
                 )
             }
@@ -380,8 +403,7 @@ impl<K: Producer> Reconciler for SourceReconciler<K> {
         {
             self.write_failed(&key, &error)
         } else if object.is_suspended() {
-            tracing::info!(object = %key, kind = K::KIND, "reconciliation is suspended for this object");
-            Outcome::Done
+            self.suspended(&object).await
         } else {
             self.go(&object, &turn).await
         };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use borax_kubeio::Cluster;
+use borax_source::git::Proxy;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Api;
 
@@ -15,6 +16,37 @@ pub type SecretData = BTreeMap<String, Vec<u8>>;
 /// In Flux's words: `failed to get secret 'ns/name': secrets "name" not found`.
 pub async fn read(cluster: &Cluster, namespace: &str, name: &str) -> Result<SecretData, String> {
     Ok(data(get(cluster, namespace, name).await?))
+}
+
+/// Reads the Secret `namespace/name` for a proxy or certificates.
+///
+/// # Errors
+/// In the words Flux has for these (fluxcd/pkg `runtime/secrets/reader.go`): `secret 'ns/name' not found`.
+pub async fn referenced(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+) -> Result<SecretData, String> {
+    Ok(data(get_referenced(cluster, namespace, name).await?))
+}
+
+async fn get_referenced(cluster: &Cluster, namespace: &str, name: &str) -> Result<Secret, String> {
+    let secrets = Api::<Secret>::namespaced(cluster.client(), namespace);
+    secrets.get(name).await.map_err(|error| match error {
+        kube::Error::Api(status) if status.code == 404 => {
+            format!("secret '{namespace}/{name}' not found")
+        }
+        error => format!("failed to get secret '{namespace}/{name}': {}", message(error)),
+    })
+}
+
+/// Reads the proxy in the Secret `namespace/name`.
+///
+/// # Errors
+/// There is no such Secret, or it describes no proxy.
+pub async fn proxy(cluster: &Cluster, namespace: &str, name: &str) -> Result<Proxy, String> {
+    let data = referenced(cluster, namespace, name).await?;
+    Proxy::from_secret(&data).map_err(|error| format!("secret '{namespace}/{name}': {error}"))
 }
 
 /// Reads the Secret `namespace/name` with its type.
@@ -34,25 +66,31 @@ pub fn data(secret: Secret) -> SecretData {
     secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect()
 }
 
-/// The names of the image pull Secrets of the service account `namespace/name`.
+/// The image pull Secrets of the service account `namespace/name`.
 ///
 /// # Errors
-/// The service account is missing or can't be read.
+/// The service account or one of its Secrets is missing or can't be read.
 pub async fn pull_secrets(
     cluster: &Cluster,
     namespace: &str,
     name: &str,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<Secret>, String> {
     let accounts = Api::<ServiceAccount>::namespaced(cluster.client(), namespace);
-    let account = accounts.get(name).await.map_err(|error| {
-        format!("failed to get service account '{namespace}/{name}': {}", message(error))
+    let id = format!("{namespace}/{name}");
+    let account = accounts.get(name).await.map_err(|error| match error {
+        kube::Error::Api(status) if status.code == 404 => {
+            format!("serviceaccount '{id}' not found")
+        }
+        error => format!("failed to get serviceaccount '{id}': {}", message(error)),
     })?;
-    Ok(account
-        .image_pull_secrets
-        .unwrap_or_default()
-        .into_iter()
-        .map(|reference| reference.name)
-        .collect())
+    let mut secrets = Vec::new();
+    for reference in account.image_pull_secrets.unwrap_or_default() {
+        let secret = get_referenced(cluster, namespace, &reference.name).await;
+        secrets.push(secret.map_err(|error| {
+            format!("failed to get image pull secret for serviceaccount '{id}': {error}")
+        })?);
+    }
+    Ok(secrets)
 }
 
 /// What the API server said, without the client's own words around it.

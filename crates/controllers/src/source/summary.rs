@@ -183,6 +183,17 @@ pub fn failed(conditions: &mut Vec<Condition>, generation: i64, problem: &Proble
     summarize(conditions, generation, now);
 }
 
+/// The conditions of a source that is suspended: what they said still holds, for this generation too.
+pub fn seen(conditions: &mut Vec<Condition>, generation: i64, now: Time) {
+    remove_condition(conditions, common::STALLED);
+    if let Some(reconciling) = find_condition(conditions, common::RECONCILING).cloned() {
+        let reason = reasons::PROGRESSING_WITH_RETRY.to_owned();
+        let observed_generation = generation;
+        set_condition(conditions, Condition { reason, observed_generation, ..reconciling }, now);
+    }
+    summarize(conditions, generation, now);
+}
+
 /// Whether conditions say that the last attempt failed.
 pub fn has_failed(conditions: &[Condition]) -> bool {
     FAILURES.iter().any(|type_| find_condition(conditions, type_).is_some())
@@ -272,6 +283,20 @@ mod tests {
                 "Ready=False InvalidProviderConfiguration: spec.verify is not supported yet: remove it",
                 "FetchFailed=True InvalidProviderConfiguration: spec.verify is not supported yet: remove it",
             ]
+        );
+    }
+
+    #[test]
+    fn what_is_suspended_is_seen() {
+        let mut conditions = Vec::new();
+        seen(&mut conditions, 2, Time::default());
+        assert!(conditions.is_empty());
+        succeeded(&mut conditions, 1, "stored", Time::default());
+        seen(&mut conditions, 2, Time::default());
+        assert_eq!(find_condition(&conditions, "Ready").unwrap().observed_generation, 2);
+        assert_eq!(
+            shown(&conditions),
+            ["Ready=True Succeeded: stored", "ArtifactInStorage=True Succeeded: stored"]
         );
     }
 

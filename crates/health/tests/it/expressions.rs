@@ -101,6 +101,18 @@ fn checks_that_make_no_sense_say_which() {
 }
 
 #[test]
+fn syntax_errors_of_short_expressions_read_as_in_cel_go() {
+    let error = |text: &str| Expression::parse(text).unwrap_err().to_string();
+    assert_eq!(
+        error("foo."),
+        "failed to parse the CEL expression 'foo.': ERROR: <input>:1:5: Syntax error: no viable alternative at input '.'\n \
+         | foo.\n | ....^"
+    );
+    let long = format!("{}foo.", "a.b || ".repeat(60));
+    assert!(error(&long).contains("ERROR: <input>:"), "{}", error(&long));
+}
+
+#[test]
 fn what_flux_users_write_evaluates_as_in_cel_go() {
     let object = json!({
         "metadata": {"name": "web", "labels": {"app.kubernetes.io/name": "Web"}, "generation": 3},

@@ -101,6 +101,35 @@ async fn objects_that_are_not_ours_are_watched_with_the_tenants_rights() {
     world.finish().await;
 }
 
+/// The store knows it, but only with our own rights, and the expression would tell what is in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_tenant_applied_is_watched_with_the_tenants_rights() {
+    let Some(world) = World::new().await else { return };
+    let ours = world.config("ours", "1");
+    world.apply(vec![ours.clone()]).await.expect("valid");
+    let check = CustomCheck {
+        api_version: "v1".into(),
+        kind: "ConfigMap".into(),
+        current: "true".into(),
+        ..CustomCheck::default()
+    };
+    let live = world.cluster.live();
+    let options = WaitOptions { timeout: Duration::from_secs(1), ..WaitOptions::default() };
+    let ids = [world.id(&ours)];
+    let ask = async |namespace: &str, checks: &[CustomCheck]| {
+        let tenant = world.cluster.as_user(&format!("system:serviceaccount:{namespace}:tenant"));
+        let checks = Arc::new(Checks::compile(checks).expect("valid"));
+        live.wait_healthy(&tenant, &ids, checks, &options).await.map_err(|e| e.to_string())
+    };
+    for checks in [&[][..], std::slice::from_ref(&check)] {
+        let error = ask("strangers", checks).await.expect_err("the tenant has no rights");
+        assert!(error.contains("cannot list resource"), "{error}");
+    }
+    // In the namespace of the Kustomization that applied it, the store answers.
+    ask(&world.namespace, &[]).await.expect("a ConfigMap is healthy at once");
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn expressions_are_asked_of_owned_and_of_other_objects() {
     let Some(world) = World::new().await else { return };

@@ -72,7 +72,7 @@ pub struct Proxy {
 }
 
 /// Why a Secret's data makes no credentials. The texts are Flux's; the caller puts
-/// `failed to configure authentication options: ` in front.
+/// `failed to configure authentication options: ` in front, or for a proxy `secret '<namespace>/<name>': `.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AuthError {
     /// `password` without `username`.
@@ -105,10 +105,21 @@ pub enum AuthError {
         key: &'static str,
     },
     /// The proxy Secret has no `address`.
-    #[error("invalid proxy: key 'address' is required")]
+    #[error("key 'address' not found")]
     ProxyAddressMissing,
+    /// The proxy Secret's `address` is empty.
+    #[error("proxy address is empty")]
+    ProxyAddressEmpty,
+    /// The proxy speaks what Flux does not.
+    #[error(
+        "proxy URL must use one of the supported schemes (http, https, socks5), got '{scheme}'"
+    )]
+    ProxyScheme {
+        /// What it speaks.
+        scheme: String,
+    },
     /// The proxy's address cannot be used.
-    #[error("invalid proxy: address: {reason}")]
+    #[error("failed to parse proxy address: {reason}")]
     ProxyAddress {
         /// Why.
         reason: String,
@@ -191,6 +202,14 @@ impl GitAuth {
         })
     }
 
+    /// Whether its SSH key is encrypted and there is nothing to decrypt it with.
+    pub fn lacks_passphrase(&self) -> bool {
+        match &self.credentials {
+            Credentials::Ssh(identity) => super::ssh::lacks_passphrase(identity),
+            _ => false,
+        }
+    }
+
     /// What of this may be shown to another server than the one it was made for.
     ///
     /// Passwords and tokens may not. An SSH key proves itself without being shown, and only to hosts its `known_hosts` names.
@@ -208,17 +227,17 @@ impl GitAuth {
 impl Proxy {
     /// The proxy out of the data of `spec.proxySecretRef`'s Secret.
     pub fn from_secret(data: &SecretData) -> Result<Self, AuthError> {
+        if !data.contains_key("address") {
+            return Err(AuthError::ProxyAddressMissing);
+        }
         let address = text(data, "address")?;
         if address.is_empty() {
-            return Err(AuthError::ProxyAddressMissing);
+            return Err(AuthError::ProxyAddressEmpty);
         }
         let refuse = |reason: String| AuthError::ProxyAddress { reason };
         let mut address = url::Url::parse(address.trim()).map_err(|e| refuse(e.to_string()))?;
         if !matches!(address.scheme(), "http" | "https" | "socks5" | "socks5h") {
-            return Err(refuse(format!(
-                "scheme '{}' is none of http, https, socks5",
-                address.scheme()
-            )));
+            return Err(AuthError::ProxyScheme { scheme: address.scheme().to_owned() });
         }
         if address.host_str().is_none_or(str::is_empty) {
             return Err(refuse("it has no host".to_string()));

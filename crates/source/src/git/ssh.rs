@@ -174,6 +174,13 @@ fn handshake(reason: &str) -> Cause {
     Cause::Ssh(format!("handshake failed: {reason}"))
 }
 
+/// Whether the key is encrypted and comes without a passphrase.
+pub(super) fn lacks_passphrase(identity: &SshIdentity) -> bool {
+    let Ok(text) = std::str::from_utf8(&identity.identity) else { return false };
+    identity.passphrase.is_empty()
+        && matches!(decode_secret_key(text, None), Err(russh::keys::Error::KeyIsEncrypted))
+}
+
 fn private_key(identity: &SshIdentity) -> Result<russh::keys::PrivateKey, Cause> {
     let text = std::str::from_utf8(&identity.identity)
         .map_err(|_| Cause::Ssh("no key found in 'identity': it is not PEM".to_string()))?;

@@ -6,8 +6,21 @@ use git2::Oid;
 
 use super::known_hosts::{HostKey, KnownHosts};
 use super::object::{parse_commit, parse_tag, parse_tree};
+use super::refs::{Reference, Target, modern_revision};
 use super::scan::{Allowed, PackScan};
 use super::{RemoteUrl, send, submodule, wire};
+
+/// What `spec.ref` asks for, the revision written of it, and a status's old revision.
+pub fn reference(reference: &Reference, full_name: &str, revision: &str) {
+    let target = reference.target();
+    if let Target::Ref(name) = &target {
+        assert!(!name.is_empty(), "{reference:?} asks for nothing");
+    }
+    let written = reference.revision(full_name, Oid::ZERO_SHA1);
+    assert!(written.ends_with(&format!("sha1:{}", Oid::ZERO_SHA1)), "{written:?} names no commit");
+    let modern = modern_revision(revision);
+    assert_eq!(modern_revision(&modern), modern, "what is modern stays so");
+}
 
 /// A server's answers: advertisements, ref listings, side bands, reports of a push.
 pub fn answer(bytes: &[u8]) {

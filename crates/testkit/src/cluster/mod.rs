@@ -170,14 +170,16 @@ impl ControlPlane {
         self.wait_port(Component::Etcd, self.ports.etcd)?;
         self.start_component(Component::Apiserver)?;
         self.wait_port(Component::Apiserver, self.ports.apiserver)?;
-        self.start_component(Component::ControllerManager)?;
-        self.start_component(Component::Scheduler)?;
         on_own_runtime(|| async {
             let client = self.client().await?;
             self.wait_for(Component::Apiserver, "the API server", async || {
                 get(&client, "/readyz").await.is_ok_and(|body| body == "ok")
             })
             .await?;
+            // The controller manager gives up on an API server that is not healthy for 20 s, which a busy machine can
+            // take to begin.
+            self.start_component(Component::ControllerManager)?;
+            self.start_component(Component::Scheduler)?;
             self.start_component(Component::Kwok)?;
             let nodes = self.options.nodes;
             for index in 0..nodes {

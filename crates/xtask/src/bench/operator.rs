@@ -1,7 +1,8 @@
 //! Many Kustomizations of five objects each on a real control plane of their own.
 //!
-//! Owns the story (first apply, idle intervals, a commit that changes all, one that changes one, deletion) and the
-//! table printed of it. The same story runs with Flux's own kustomize-controller in Borax's place.
+//! Owns the story (first apply, idle intervals, a commit that changes all, one that changes one, deletion), the table
+//! printed of it, and the bounds that Borax must keep: of CPU, requests and memory, which a busy machine does not
+//! change. The same story runs with Flux's own kustomize-controller in Borax's place; no bounds hold for that.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -60,11 +61,71 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     let runtime = tokio::runtime::Runtime::new()?;
+    let mut broken = Vec::new();
     for count in &args.counts {
         let bench = Bench::prepare(*count, borax.clone(), flux.clone(), args.flags.clone())?;
-        runtime.block_on(bench.story(Duration::from_secs(args.idle_seconds)))?;
+        broken.extend(runtime.block_on(bench.story(Duration::from_secs(args.idle_seconds)))?);
+    }
+    if !args.flux && !broken.is_empty() {
+        bail!("out of bounds: {}", broken.join("; "));
     }
     Ok(())
+}
+
+/// The most a phase may cost.
+struct Bounds {
+    /// Requests for each Kustomization.
+    requests: Option<usize>,
+    /// Requests that write, in all.
+    writes: Option<usize>,
+    /// The operator's CPU goes so many times into the API server's.
+    cpu_share: Option<u32>,
+}
+
+impl Bounds {
+    /// A new Kustomization: a dry run and an apply for each object, the finalizer, two status writes, one event, two to
+    /// spare.
+    const FIRST: Self = Self { requests: Some(16), writes: None, cpu_share: Some(5) };
+    const IDLE: Self = Self { requests: None, writes: Some(0), cpu_share: None };
+    const CHANGE: Self = Self { requests: Some(6), writes: None, cpu_share: None };
+    const NONE: Self = Self { requests: None, writes: None, cpu_share: None };
+}
+
+/// Requests that do not depend on how many Kustomizations there are: discovery, lists, watches, the source.
+const ONCE: usize = 60;
+
+/// The most the operator may hold, for a thousand Kustomizations.
+const MEMORY: u64 = 120 << 20;
+
+impl Phase {
+    /// Which of `bounds` it breaks.
+    fn broken(&self, count: usize, bounds: &Bounds) -> Vec<String> {
+        let mut broken = Vec::new();
+        let all: usize = self.requests.values().sum();
+        let mut check = |holds: bool, what: String| {
+            if !holds {
+                broken.push(format!("{count} Kustomizations, {}: {what}", self.name));
+            }
+        };
+        if let Some(most) = bounds.requests {
+            let most = most * count + ONCE;
+            check(all <= most, format!("{all} requests, {most} are allowed"));
+        }
+        if let Some(most) = bounds.writes {
+            check(self.writes <= most, format!("{} writes, {most} are allowed", self.writes));
+        }
+        if let Some(share) = bounds.cpu_share {
+            let of =
+                |name| self.cpu.iter().find(|(n, _)| *n == name).map_or(Duration::ZERO, |c| c.1);
+            let (own, server) = (of("operator"), of(Component::Apiserver.program()));
+            check(own * share <= server, format!("{own:?} CPU, the API server's {server:?}"));
+        }
+        check(
+            self.peak <= MEMORY,
+            format!("{} MiB, {} are allowed", self.peak >> 20, MEMORY >> 20),
+        );
+        broken
+    }
 }
 
 /// A program that ends with this one.
@@ -120,6 +181,7 @@ struct Phase {
     cpu: Vec<(&'static str, Duration)>,
     peak: u64,
     requests: BTreeMap<String, usize>,
+    writes: usize,
 }
 
 impl Bench {
@@ -163,7 +225,8 @@ impl Bench {
         Ok(Self { count, programs, plane, repository, server, _repositories: repositories, log })
     }
 
-    async fn story(mut self, idle: Duration) -> anyhow::Result<()> {
+    /// Runs the story; which bounds were broken.
+    async fn story(mut self, idle: Duration) -> anyhow::Result<Vec<String>> {
         let client = self.plane.client().await?;
         install_crds(&client).await?;
         let first = self.commit(self.count, "first");
@@ -204,16 +267,19 @@ impl Bench {
         first: String,
         begin: Instant,
         before: Vec<(&'static str, Duration)>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Vec<String>> {
         let operator = &operators[0];
+        let mut broken = Vec::new();
         until_applied(kustomizations, self.count, &first).await?;
         let phase = self.measured("first apply", begin, &before, operator)?;
         print!("{}", self.table(&phase));
+        broken.extend(phase.broken(self.count, &Bounds::FIRST));
 
         let (begin, before) = (Instant::now(), self.cost(Some(operator)));
         tokio::time::sleep(idle).await;
         let phase = self.measured("idle", begin, &before, operator)?;
         print!("{}", self.table(&phase));
+        broken.extend(phase.broken(self.count, &Bounds::IDLE));
 
         for (name, changed) in [("a commit changes all", self.count), ("a commit changes one", 1)] {
             let revision = self.commit(changed, name);
@@ -222,6 +288,7 @@ impl Bench {
             until_applied(kustomizations, self.count, &revision).await?;
             let phase = self.measured(name, begin, &before, operator)?;
             print!("{}", self.table(&phase));
+            broken.extend(phase.broken(self.count, &Bounds::CHANGE));
         }
 
         let (begin, before) = (Instant::now(), self.cost(Some(operator)));
@@ -235,7 +302,8 @@ impl Bench {
         tokio::time::timeout(PATIENCE, gone).await.context("deletion takes too long")??;
         let phase = self.measured("deletion", begin, &before, operator)?;
         print!("{}", self.table(&phase));
-        Ok(())
+        broken.extend(phase.broken(self.count, &Bounds::NONE));
+        Ok(broken)
     }
 
     /// Commits a new text in one object of the first `changed` folders; the revision as a status names it.
@@ -321,8 +389,9 @@ impl Bench {
             .collect();
         let requests: Vec<Request> =
             self.log.take()?.into_iter().filter(|r| r.user == OPERATOR).collect();
+        let writes = requests.iter().filter(|request| request.writes()).count();
         let requests = count_by(&requests, Request::label);
-        Ok(Phase { name, wall, cpu, peak: operator.usage()?.peak_resident, requests })
+        Ok(Phase { name, wall, cpu, peak: operator.usage()?.peak_resident, requests, writes })
     }
 
     fn table(&self, phase: &Phase) -> String {

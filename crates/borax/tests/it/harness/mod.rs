@@ -9,11 +9,13 @@ mod kube;
 mod timeline;
 mod trees;
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use borax_testkit::cluster::{self, ControlPlane, Options};
 use borax_testkit::git::{HttpOptions, HttpServer, Repositories, Repository};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use self::app::App;
 pub(crate) use self::borax::Borax;
@@ -39,11 +41,34 @@ pub(crate) struct Setup<'a> {
     pub(crate) flags: &'a [&'a str],
     /// `--storage-path=...`, where it is not the usual folder.
     pub(crate) storage: Option<&'a str>,
+    /// It measures time: no other story runs meanwhile.
+    pub(crate) quiet: bool,
+}
+
+/// More places than there are tests.
+const PLACES: u32 = 1_000;
+
+/// Every story has a place; one that measures has all of them.
+static STORIES: Semaphore = Semaphore::const_new(PLACES as usize);
+
+thread_local! {
+    /// The story of this thread has a place as long as the thread lives, which is as long as its test runs.
+    static PLACE: RefCell<Option<SemaphorePermit<'static>>> = const { RefCell::new(None) };
+}
+
+/// Waits for the running story's place.
+async fn take_place(quiet: bool) {
+    if PLACE.with_borrow(Option::is_none) {
+        let places = if quiet { PLACES } else { 1 };
+        let place = STORIES.acquire_many(places).await.expect("it is never closed");
+        PLACE.set(Some(place));
+    }
 }
 
 impl World {
     /// Starts everything and returns when Borax is ready; `None` after saying that the test is skipped.
     pub(crate) async fn start(setup: Setup<'_>) -> Option<Self> {
+        take_place(setup.quiet).await;
         let plane = cluster::own(Options { audit: setup.audit, ..Options::default() })?;
         Kube::connect(&plane.kubeconfig(), None).await.install_crds().await;
         let repositories = Repositories::new();
@@ -56,6 +81,7 @@ impl World {
     pub(crate) async fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<World>> = OnceLock::new();
         static LOCK: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        take_place(false).await;
         let _one = LOCK.lock().await;
         if SHARED.get().is_none() {
             let world = Self::start(Setup::default()).await;

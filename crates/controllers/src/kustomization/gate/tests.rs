@@ -55,9 +55,13 @@ fn gate_of(
     decide(&Observed { object, source, find: &find, options })
 }
 
+/// What [`message`] says when [`artifact`] is to be reconciled.
+const GO: &str = "go: main@sha1:2";
+
 fn message(gate: Gate) -> String {
     match gate {
         Gate::Stop(stop) => format!("{}: {}", stop.reason, stop.message),
+        Gate::Go(artifact, _) => format!("go: {}", artifact.revision),
         other => format!("{other:?}"),
     }
 }
@@ -70,10 +74,7 @@ fn with_artifact(object: &Kustomization, others: Vec<Kustomization>) -> String {
 fn the_source_must_have_an_artifact() {
     let object = kustomization("web", &[]);
     let options = Options::default();
-    assert_eq!(
-        gate_of(&object, Source::Artifact(artifact()), vec![], &options),
-        Gate::Go(artifact())
-    );
+    assert_eq!(message(gate_of(&object, Source::Artifact(artifact()), vec![], &options)), GO);
     assert_eq!(
         message(gate_of(&object, Source::Missing, vec![], &options)),
         "ArtifactFailed: GitRepository.source.toolkit.fluxcd.io \"app\" not found"
@@ -89,12 +90,12 @@ fn deletion_goes_before_suspension_and_suspension_before_all_else() {
     let mut object = kustomization("web", &[]);
     object.spec.suspend = true;
     let options = Options::default();
-    assert_eq!(gate_of(&object, Source::Missing, vec![], &options), Gate::Suspended);
+    assert_eq!(message(gate_of(&object, Source::Missing, vec![], &options)), "Suspended");
     object.metadata.deletion_timestamp =
         Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
             k8s_openapi::jiff::Timestamp::UNIX_EPOCH,
         ));
-    assert_eq!(gate_of(&object, Source::Missing, vec![], &options), Gate::Finalize);
+    assert_eq!(message(gate_of(&object, Source::Missing, vec![], &options)), "Finalize");
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn references_into_other_namespaces_are_refused_when_told() {
     let options = Options { no_cross_namespace_refs: true, ..Options::default() };
     let gate = gate_of(&object, Source::Artifact(artifact()), vec![], &options);
     let Gate::Stop(stop) = &gate else { panic!("{gate:?}") };
-    assert_eq!(stop.until, Until::Spec);
+    assert_eq!(stop.until, Until::Flags);
     assert_eq!(
         message(gate),
         "AccessDenied: can't access 'GitRepository/flux-system/app', cross-namespace references have been blocked"
@@ -133,7 +134,7 @@ fn a_dependency_must_be_there_and_ready_and_on_the_same_revision_of_the_same_sou
         vec![ready(db, "main@sha1:2")],
         &Options::default(),
     );
-    assert_eq!(gate, Gate::Go(artifact()));
+    assert_eq!(message(gate), GO);
 }
 
 #[test]
@@ -154,7 +155,7 @@ fn an_expression_replaces_the_built_in_check_or_adds_to_it() {
     object.spec.depends_on[0].ready_expr = "dep.metadata.name == 'db'".into();
     let others = || vec![kustomization("db", &[])];
     let source = || Source::Artifact(artifact());
-    assert_eq!(gate_of(&object, source(), others(), &Options::default()), Gate::Go(artifact()));
+    assert_eq!(message(gate_of(&object, source(), others(), &Options::default())), GO);
     let mut additive = Options::default();
     additive.gates.additive_cel_dependency_check = true;
     assert_eq!(
@@ -172,6 +173,29 @@ fn an_expression_replaces_the_built_in_check_or_adds_to_it() {
     assert_eq!((stop.reason, stop.until), ("InvalidCELExpression", Until::Spec));
     assert!(
         stop.message.starts_with("Reconciliation failed terminally due to configuration error: "),
+        "{}",
+        stop.message
+    );
+}
+
+#[test]
+fn a_wrong_health_expression_is_told_before_anything_else_is_looked_at() {
+    let mut object = kustomization("web", &["nowhere"]);
+    object.spec.health_check_exprs = vec![borax_api::kustomize::CustomHealthCheck {
+        api_version: "v1".into(),
+        kind: "ConfigMap".into(),
+        in_progress: "foo.".into(),
+        current: "true".into(),
+        ..Default::default()
+    }];
+    let gate = gate_of(&object, Source::Missing, vec![], &Options::default());
+    let Gate::Stop(stop) = &gate else { panic!("{gate:?}") };
+    assert_eq!((stop.reason, stop.until), ("InvalidCELExpression", Until::Spec));
+    assert!(
+        stop.message.starts_with(
+            "Reconciliation failed terminally due to configuration error: failed to create custom status evaluator \
+             for healthchecks[0]: failed to parse the expression InProgress: failed to parse the CEL expression 'foo.': "
+        ),
         "{}",
         stop.message
     );

@@ -39,7 +39,7 @@ pub(super) fn observe(shared: &Shared, object: &GitRepository) -> Result<Vec<Inc
     let find = |include: &borax_api::source::GitRepositoryInclude| {
         let name = &include.repository.name;
         let Some(other) = shared.stores.git_repositories.get(&Key::new(&namespace, name)) else {
-            let kind = "gitrepositories.source.toolkit.fluxcd.io";
+            let kind = "GitRepository.source.toolkit.fluxcd.io";
             let message =
                 format!("could not get resource for include '{name}': {kind} \"{name}\" not found");
             return Err(wait(reasons::NOT_FOUND, message));

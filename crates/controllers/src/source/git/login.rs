@@ -43,13 +43,15 @@ pub(crate) async fn login(
     let proxy = match &object.spec.proxy_secret_ref {
         None => None,
         Some(reference) => {
-            let fail = |error: String| {
+            let proxy = secrets::proxy(&shared.cluster, &namespace, &reference.name).await;
+            let proxy = proxy.map_err(|error| {
                 authentication(format!("failed to configure proxy options: {error}"))
-            };
-            let data =
-                secrets::read(&shared.cluster, &namespace, &reference.name).await.map_err(fail)?;
-            hash(&mut hasher, &data);
-            Some(Proxy::from_secret(&data).map_err(|error| fail(error.to_string()))?)
+            })?;
+            let (username, password) = proxy.credentials.clone().unwrap_or_default();
+            for part in [proxy.address.as_str(), &username, &password] {
+                hash_part(&mut hasher, part.as_bytes());
+            }
+            Some(proxy)
         }
     };
     let data = match &object.spec.secret_ref {
@@ -64,13 +66,22 @@ pub(crate) async fn login(
             secrets::read(&shared.cluster, &namespace, &reference.name).await.map_err(fail)?
         }
     };
-    check_provider(object, &namespace, &data)?;
-    hash(&mut hasher, &data);
+    for (key, value) in &data {
+        hash_part(&mut hasher, key.as_bytes());
+        hash_part(&mut hasher, value);
+    }
     let configure = |error: String| {
         authentication(format!("failed to configure authentication options: {error}"))
     };
     let mut auth =
         GitAuth::from_secret(url, &data).map_err(|error| configure(error.to_string()))?;
+    if auth.lacks_passphrase() {
+        let name = object.spec.secret_ref.as_ref().map(|secret| &*secret.name).unwrap_or_default();
+        return Err(authentication(format!(
+            "SSH identity key is encrypted but no 'password' field was provided in the secret '{namespace}/{name}'"
+        )));
+    }
+    check_provider(object, &namespace, &data)?;
     if object.spec.provider() == GitProvider::Github {
         let app = GithubApp::from_secret(&data).map_err(|error| configure(error.to_string()))?;
         let token = token(shared, object, app, &auth, proxy.as_ref()).await.map_err(configure)?;
@@ -83,13 +94,10 @@ fn authentication(message: String) -> Problem {
     Problem::fetch(reasons::AUTHENTICATION_FAILED, message)
 }
 
-fn hash(hasher: &mut Sha256, data: &SecretData) {
-    for (key, value) in data {
-        for part in [key.as_bytes(), value] {
-            hasher.update(part.len().to_be_bytes());
-            hasher.update(part);
-        }
-    }
+/// Adds a part and where it ends.
+fn hash_part(hasher: &mut Sha256, part: &[u8]) {
+    hasher.update(part.len().to_be_bytes());
+    hasher.update(part);
 }
 
 /// A GitHub App's Secret goes with the provider github, and the other way round.

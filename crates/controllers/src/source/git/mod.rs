@@ -38,13 +38,15 @@ impl Producer for GitRepository {
         status: &mut GitRepositoryStatus,
     ) -> Result<Produced, Problem> {
         refuse_unsupported(&object.spec)?;
+        let url = url(&object.spec)?;
+        let login = login::login(shared, object, &url).await?;
         let includes = include::observe(shared, object)?;
         let same_content =
             is_same_content(&object.spec, status) && include::is_same(&includes, status);
         let fixed = verify::is_settled(&object.spec, status);
         let may_skip = same_content && fixed && is_stored(&status.conditions);
         let last = status.artifact.as_ref().map(|artifact| artifact.revision.clone());
-        let (key, request) = request(shared, object, last.filter(|_| may_skip)).await?;
+        let (key, request) = request(shared, &object.spec, url, login, last.filter(|_| may_skip));
         let fetched = fetch(shared, key, request).await?;
         let Fetched::Checkout(checkout) = &*fetched else { return Ok(Produced::Unchanged) };
         verify::check(shared, object, checkout, status).await?;
@@ -111,17 +113,20 @@ pub struct FetchKey {
 /// Fetches that are under way.
 pub type Fetches = Once<FetchKey, Result<Arc<Fetched>, Problem>>;
 
-async fn request(
-    shared: &Arc<Shared>,
-    object: &GitRepository,
-    last_revision: Option<String>,
-) -> Result<(FetchKey, FetchRequest), Problem> {
-    let spec = &object.spec;
-    let url = RemoteUrl::parse(&spec.url).map_err(|error| {
+fn url(spec: &GitRepositorySpec) -> Result<RemoteUrl, Problem> {
+    RemoteUrl::parse(&spec.url).map_err(|error| {
         let message = format!("failed to parse url '{}': {error}", spec.url);
         Problem::fetch(reasons::URL_INVALID, message).stalled()
-    })?;
-    let login = login::login(shared, object, &url).await?;
+    })
+}
+
+fn request(
+    shared: &Shared,
+    spec: &GitRepositorySpec,
+    url: RemoteUrl,
+    login: login::Login,
+    last_revision: Option<String>,
+) -> (FetchKey, FetchRequest) {
     let reference = spec.reference.clone().unwrap_or_default();
     let key = FetchKey {
         url: spec.url.clone(),
@@ -152,7 +157,7 @@ async fn request(
             host_key: shared.options.ssh_hostkey_algos.clone(),
         },
     };
-    Ok((key, request))
+    (key, request)
 }
 
 /// Fetches off the async threads. Equal fetches that are under way at once are one; a host that answers slowly

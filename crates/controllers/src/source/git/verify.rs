@@ -12,7 +12,8 @@ use borax_api::source::{
 };
 use borax_source::git::Checkout;
 use borax_source::verify::{self, Mode, TrustedKeys};
-use kube::ResourceExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt};
 
 use super::super::secrets;
 use super::super::summary::Problem;
@@ -46,14 +47,15 @@ pub(super) async fn check(
         return Ok(());
     };
     let namespace = object.namespace().unwrap_or_default();
-    let data = secrets::read(&shared.cluster, &namespace, &verification.secret_ref.name)
-        .await
-        .map_err(|error| {
-            Problem::verification(
-                source_reasons::VERIFICATION_ERROR,
-                format!("public keys secret error: {error}"),
-            )
-        })?;
+    let secrets = Api::<Secret>::namespaced(shared.cluster.client(), &namespace);
+    let secret = secrets.get(&verification.secret_ref.name).await.map_err(|error| {
+        let cause = secrets::message(error);
+        Problem::verification(
+            source_reasons::VERIFICATION_ERROR,
+            format!("public keys secret error: {cause}"),
+        )
+    })?;
+    let data = secrets::data(secret);
     let mode = match verification.mode() {
         GitVerificationMode::Tag => Mode::Tag,
         GitVerificationMode::TagAndHead => Mode::TagAndHead,
