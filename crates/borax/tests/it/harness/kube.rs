@@ -22,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ref {
     api_version: String,
-    kind: String,
-    namespace: String,
+    pub(crate) kind: String,
+    pub(crate) namespace: String,
     pub(crate) name: String,
 }
 
