@@ -291,7 +291,7 @@ mod tests {
         let mut conditions = Vec::new();
         seen(&mut conditions, 2, Time::default());
         assert!(conditions.is_empty());
-        succeeded(&mut conditions, 1, "stored", Time::default());
+        succeeded(&mut conditions, 1, reasons::SUCCEEDED, "stored", Time::default());
         seen(&mut conditions, 2, Time::default());
         assert_eq!(find_condition(&conditions, "Ready").unwrap().observed_generation, 2);
         assert_eq!(
