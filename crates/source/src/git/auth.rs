@@ -397,10 +397,11 @@ mod tests {
     fn proxies_are_http_or_socks() {
         let proxy =
             |pairs: &[(&str, &str)]| Proxy::from_secret(&data(pairs)).map_err(|e| e.to_string());
-        assert_eq!(proxy(&[]).expect_err("no address"), "invalid proxy: key 'address' is required");
+        assert_eq!(proxy(&[]).expect_err("no address"), "key 'address' not found");
+        assert_eq!(proxy(&[("address", "")]).expect_err("empty"), "proxy address is empty");
         assert_eq!(
             proxy(&[("address", "ftp://p")]).expect_err("ftp"),
-            "invalid proxy: address: scheme 'ftp' is none of http, https, socks5"
+            "proxy URL must use one of the supported schemes (http, https, socks5), got 'ftp'"
         );
         let found = proxy(&[("address", "socks5://p:1080"), ("username", "u"), ("password", "p")])
             .expect("valid");
