@@ -2,6 +2,7 @@
 //!
 //! - [`shared`]: the client, stores, cache and flags that all of them share; [`store`]: what the API server holds.
 //! - [`source`]: GitRepository and OCIRepository make artifacts; [`kustomization`] builds and applies them.
+//! - [`image`]: ImageRepository scans tags, ImagePolicy chooses the latest.
 //! - [`start`]: the loops of a process, wired.
 //!
 //! Decisions are pure functions over plain data; effects are in `run`, `finalize` and the adapters they call.
@@ -11,6 +12,7 @@ pub mod image;
 pub mod kustomization;
 pub mod options;
 pub mod recorder;
+pub mod registry;
 pub mod shared;
 pub mod source;
 pub mod start;

@@ -16,6 +16,8 @@ pub struct Options {
     pub concurrent_ssa: usize,
     /// How soon a missing source is looked at again when nothing wakes its consumer (`--requeue-dependency`).
     pub requeue_dependency: Duration,
+    /// How often tags of deleted ImageRepositories are looked for (`--gc-interval`); zero for at the start only.
+    pub gc_interval: Duration,
     /// How far intervals are spread, in percent (`--interval-jitter-percentage`).
     pub interval_jitter_percentage: u8,
     /// The wait after failures (`--min-retry-delay`, `--max-retry-delay`).
@@ -50,6 +52,7 @@ impl Default for Options {
             concurrent: 4,
             concurrent_ssa: 4,
             requeue_dependency: Duration::from_secs(30),
+            gc_interval: Duration::from_secs(600),
             interval_jitter_percentage: 5,
             backoff: Backoff::default(),
             no_cross_namespace_refs: false,

@@ -59,6 +59,7 @@ impl Recorder {
             borax_api::source::CONTROLLER,
             borax_api::kustomize::CONTROLLER,
             borax_api::image::AUTOMATION_CONTROLLER,
+            borax_api::image::REFLECTOR_CONTROLLER,
         ];
         let kube =
             controllers.map(|controller| (controller, Events::new(cluster, controller))).into();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use borax_api::image::{ImagePolicy, ImageUpdateAutomation};
+use borax_api::image::{ImagePolicy, ImageRepository, ImageUpdateAutomation};
 use borax_api::kustomize::Kustomization;
 use borax_api::source::{
     Bucket, ExternalArtifact, GitRepository, HelmChart, HelmRepository, OCIRepository,
@@ -17,6 +17,7 @@ use borax_source::oci::OciClient;
 
 use crate::artifacts::Artifacts;
 use crate::image::automation::Desks;
+use crate::image::tags::Tags;
 use crate::options::Options;
 use crate::recorder::Recorder;
 use crate::source::git::{AppTokens, Fetches};
@@ -38,6 +39,8 @@ pub struct Stores {
     pub helm_charts: Store<HelmChart>,
     /// ExternalArtifacts.
     pub external_artifacts: Store<ExternalArtifact>,
+    /// ImageRepositories.
+    pub image_repositories: Store<ImageRepository>,
     /// ImagePolicies.
     pub image_policies: Store<ImagePolicy>,
     /// ImageUpdateAutomations.
@@ -55,6 +58,7 @@ impl Stores {
         self.helm_repositories.synced().await;
         self.helm_charts.synced().await;
         self.external_artifacts.synced().await;
+        self.image_repositories.synced().await;
         self.image_policies.synced().await;
         self.image_update_automations.synced().await;
         self.buckets.synced().await;
@@ -81,6 +85,8 @@ pub struct Shared {
     pub oci: OciClient,
     /// The way to chart repositories.
     pub charts: Repositories,
+    /// The tags of scanned images, where image repositories are scanned.
+    pub tags: Option<Arc<Tags>>,
     /// Places at upstream hosts.
     pub upstreams: Upstreams,
     /// Events on the objects.

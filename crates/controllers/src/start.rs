@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use borax_api::image::{ImagePolicy, ImageUpdateAutomation};
+use borax_api::image::{ImagePolicy, ImageRepository, ImageUpdateAutomation};
 use borax_api::kustomize::{Kustomization, ValuesKind};
 use borax_api::meta::{WATCH_ENABLED, WATCH_LABEL};
 use borax_api::source::{
@@ -26,6 +26,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::image::automation::AutomationReconciler;
+use crate::image::policy::ImagePolicyReconciler;
+use crate::image::repository::ImageRepositoryReconciler;
+use crate::image::tags::Tags;
 use crate::kustomization::KustomizationReconciler;
 use crate::shared::Shared;
 use crate::source::Producer;
@@ -41,11 +44,14 @@ pub enum Group {
     Kustomize,
     /// ImageUpdateAutomation.
     ImageAutomation,
+    /// ImageRepository, ImagePolicy.
+    ImageReflector,
 }
 
 impl Group {
     /// All that exist.
-    pub const ALL: [Self; 3] = [Self::Source, Self::Kustomize, Self::ImageAutomation];
+    pub const ALL: [Self; 4] =
+        [Self::Source, Self::Kustomize, Self::ImageReflector, Self::ImageAutomation];
 }
 
 /// A name that is no group of controllers, or one that does not exist yet.
@@ -60,9 +66,10 @@ impl FromStr for Group {
         match name {
             "source" => Ok(Self::Source),
             "kustomize" => Ok(Self::Kustomize),
+            "image-reflector" => Ok(Self::ImageReflector),
             "image-automation" => Ok(Self::ImageAutomation),
-            "helm" | "image-reflector" | "notification" => Err(UnknownGroup(format!(
-                "{name:?} does not exist yet; there are source, kustomize, image-automation"
+            "helm" | "notification" => Err(UnknownGroup(format!(
+                "{name:?} does not exist yet; there are source, kustomize, image-reflector, image-automation"
             ))),
             other => Err(UnknownGroup(format!(
                 "{other:?} is none of source, kustomize, helm, image-reflector, image-automation, notification"
@@ -114,6 +121,9 @@ pub async fn run(
     if groups.contains(&Group::ImageAutomation) {
         loops.image_automation();
     }
+    if groups.contains(&Group::ImageReflector) {
+        loops.images();
+    }
     loops.watches();
     while loops.set.join_next().await.is_some() {}
 }
@@ -148,6 +158,24 @@ impl Loops<'_> {
             AutomationReconciler::new(Arc::clone(&self.shared), self.scope.labels.clone());
         let queue = self.controller(Arc::clone(&reconciler));
         reconciler.listen(&queue);
+    }
+
+    fn images(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        // Whoever chose the group opened the database.
+        let Some(tags) = shared.tags.clone() else { return };
+        let labels = self.scope.labels.clone();
+        let repositories =
+            ImageRepositoryReconciler::new(Arc::clone(&shared), Arc::clone(&tags), labels.clone());
+        let queue = self.controller(Arc::clone(&repositories));
+        repositories.listen(&queue);
+        let policies = ImagePolicyReconciler::new(Arc::clone(&shared), Arc::clone(&tags), labels);
+        let queue = self.controller(Arc::clone(&policies));
+        policies.listen(&queue);
+        self.spawn(async move {
+            shared.stores.synced().await;
+            tidy_tags(&shared, &tags).await;
+        });
     }
 
     fn controller<R: Reconciler>(&mut self, reconciler: Arc<R>) -> Queue {
@@ -190,6 +218,7 @@ impl Loops<'_> {
         follow!(helm_repositories, HelmRepository);
         follow!(helm_charts, HelmChart);
         follow!(external_artifacts, ExternalArtifact);
+        follow!(image_repositories, ImageRepository);
         follow!(image_policies, ImagePolicy);
         follow!(image_update_automations, ImageUpdateAutomation);
         follow!(buckets, Bucket);
@@ -271,6 +300,24 @@ where
             Err(error) => Some(Err(error)),
         }
     })
+}
+
+/// Forgets the tags of ImageRepositories that are gone, at the start and every `--gc-interval`.
+async fn tidy_tags(shared: &Arc<Shared>, tags: &Tags) {
+    loop {
+        let known = Arc::clone(shared);
+        let is_known = move |repository: &str| {
+            let parts = repository.split_once('/').unwrap_or_default();
+            known.stores.image_repositories.get(&Key::new(parts.0, parts.1)).is_some()
+        };
+        if let Err(error) = tags.retain(is_known).await {
+            tracing::warn!(error, "the tags of ImageRepositories that are gone stay");
+        }
+        match shared.options.gc_interval {
+            Duration::ZERO => return,
+            interval => tokio::time::sleep(interval).await,
+        }
+    }
 }
 
 /// Wakes the Kustomizations whose objects were changed by someone else.

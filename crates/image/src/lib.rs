@@ -6,7 +6,7 @@
 //! file ───────────────────────┘
 //! ```
 //!
-
+//! - [`policy`]: tags and an ImagePolicy's spec in, the latest tag out.
 //! - [`setters`]: a file and the latest images in, the file with its marked values changed out.
 //! - [`update`]: the changes of many files, as Flux's commit message templates see them.
 //!
@@ -26,7 +26,7 @@
 //! ```
 
 mod marker;
-
+pub mod policy;
 pub mod setters;
 pub mod update;
 

@@ -8,4 +8,3 @@ pub mod ignore;
 pub mod oci;
 pub mod sign;
 pub mod verify;
-pub mod version;

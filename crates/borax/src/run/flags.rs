@@ -32,8 +32,8 @@ pub(crate) struct Flags {
     /// The kubeconfig file. KUBECONFIG, then the service account of the pod, otherwise.
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// The controllers to run, separated by commas: source, kustomize, image-automation. All that
-    /// exist by default.
+    /// The controllers to run, separated by commas: source, kustomize, image-reflector,
+    /// image-automation. All that exist by default.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub(crate) controllers: Vec<Group>,
 
@@ -47,6 +47,9 @@ pub(crate) struct Flags {
     /// How soon a missing source or dependency is looked at again when nothing wakes its consumer.
     #[arg(long, value_parser = duration, default_value = "30s")]
     pub(crate) requeue_dependency: Duration,
+    /// Minutes between looks for tags of deleted ImageRepositories; 0 for one look at the start
+    #[arg(long, default_value_t = 10)]
+    pub(crate) gc_interval: u16,
     /// How far intervals are spread, in percent.
     #[arg(long, default_value_t = 5)]
     pub(crate) interval_jitter_percentage: u8,
@@ -213,8 +216,6 @@ struct Inert {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     export_http_path_metrics: Option<String>,
     #[arg(long)]
-    gc_interval: Option<String>,
-    #[arg(long)]
     storage_value_log_file_size: Option<String>,
     #[arg(long)]
     storage_compression_threshold: Option<String>,
@@ -242,7 +243,6 @@ impl Flags {
             ("receiverAddr", &inert.receiver_addr),
             ("rate-limit-interval", &inert.rate_limit_interval),
             ("export-http-path-metrics", &inert.export_http_path_metrics),
-            ("gc-interval", &inert.gc_interval),
             ("storage-value-log-file-size", &inert.storage_value_log_file_size),
             ("storage-compression-threshold", &inert.storage_compression_threshold),
             ("token-cache-max-size", &inert.token_cache_max_size),
@@ -293,6 +293,7 @@ impl Flags {
             concurrent: self.concurrent,
             concurrent_ssa: self.concurrent_ssa,
             requeue_dependency: self.requeue_dependency,
+            gc_interval: Duration::from_secs(60 * u64::from(self.gc_interval)),
             interval_jitter_percentage: self.interval_jitter_percentage,
             backoff: Backoff { min: self.min_retry_delay, max: self.max_retry_delay },
             no_cross_namespace_refs: self.no_cross_namespace_refs,

@@ -13,11 +13,12 @@ use borax_artifact::retention::Retention;
 use borax_artifact::{Storage, serve as artifacts};
 use borax_controllers::artifacts::Artifacts;
 use borax_controllers::image::automation::Desks;
+use borax_controllers::image::tags::Tags;
 use borax_controllers::options::GateEffect;
 use borax_controllers::recorder::Recorder;
 use borax_controllers::shared::{Shared, Stores};
 use borax_controllers::source::git::{AppTokens, Fetches};
-use borax_controllers::start::{self, Scope};
+use borax_controllers::start::{self, Group, Scope};
 use borax_controllers::upstreams::Upstreams;
 use borax_kubeio::{Cluster, ConnectOptions, Lease, LeaseTimes, Source};
 use borax_object::LabelSelector;
@@ -122,6 +123,7 @@ async fn serve(flags: Flags) -> anyhow::Result<()> {
         desks: Desks::default(),
         oci: OciClient::default(),
         charts: Repositories::new(flags.chart_limits()),
+        tags: tags(&flags, &storage)?,
         upstreams: Upstreams::default(),
         metrics,
         options,
@@ -223,6 +225,15 @@ fn storage(flags: &Flags) -> anyhow::Result<Storage> {
             flags.storage_path.display()
         )
     })
+}
+
+/// The database of image tags, where image repositories are scanned.
+fn tags(flags: &Flags, storage: &Storage) -> anyhow::Result<Option<Arc<Tags>>> {
+    if !flags.groups().contains(&Group::ImageReflector) {
+        return Ok(None);
+    }
+    let tags = Tags::open(&storage.options().root);
+    Ok(Some(Arc::new(tags.context("can't use --storage-path for the tags of images")?)))
 }
 
 async fn listen(

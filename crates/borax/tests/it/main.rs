@@ -13,6 +13,7 @@ mod elsewhere;
 mod faults;
 mod first_slice;
 mod flux_cli;
+mod images;
 mod install;
 mod steps;
 mod template;

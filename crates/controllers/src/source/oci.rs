@@ -24,8 +24,9 @@ use kube::ResourceExt;
 
 use super::reconciler::is_stored;
 use super::summary::Problem;
-use super::{Produced, Producer, Words, event_reason, secrets};
+use super::{Produced, Producer, Words, event_reason};
 use crate::artifacts::to_api;
+use crate::registry;
 use crate::shared::Shared;
 
 /// The metadata key with the address of the code an artifact was built from.
@@ -133,48 +134,29 @@ async fn source(shared: &Arc<Shared>, object: &OCIRepository) -> Result<OciSourc
 async fn keychain(shared: &Arc<Shared>, object: &OCIRepository) -> Result<Keychain, Problem> {
     let spec = &object.spec;
     let namespace = object.namespace().unwrap_or_default();
-    let fail = |error: String| {
-        Problem::fetch(reasons::AUTHENTICATION_FAILED, format!("failed to get credential: {error}"))
-    };
-    let mut secrets = Vec::new();
-    if let Some(reference) = &spec.secret_ref {
-        let secret = secrets::get(&shared.cluster, &namespace, &reference.name).await;
-        secrets.push(secret.map_err(fail)?);
-    }
-    if !spec.service_account_name.is_empty() {
-        let account = &spec.service_account_name;
-        secrets.extend(
-            secrets::pull_secrets(&shared.cluster, &namespace, account).await.map_err(fail)?,
-        );
-    }
-    let mut keychain = Keychain::default();
-    for secret in secrets {
-        let name = secret.name_any();
-        let kind = secret.type_.clone().unwrap_or_default();
-        let added = keychain.add_secret(&kind, &secrets::data(secret));
-        added.map_err(|error| fail(format!("secret '{namespace}/{name}': {error}")))?;
-    }
-    Ok(keychain)
+    let secret = spec.secret_ref.as_ref().map(|reference| reference.name.as_str());
+    registry::keychain(&shared.cluster, &namespace, secret, &spec.service_account_name)
+        .await
+        .map_err(|error| {
+            let message = format!("failed to get credential: {error}");
+            Problem::fetch(reasons::AUTHENTICATION_FAILED, message)
+        })
 }
 
 async fn connection(shared: &Arc<Shared>, object: &OCIRepository) -> Result<Connection, Problem> {
     let spec = &object.spec;
     let namespace = object.namespace().unwrap_or_default();
     let mut connection = Connection { insecure: spec.insecure, ..Connection::default() };
+    let fail = |message: String| Problem::fetch(reasons::AUTHENTICATION_FAILED, message);
     if let Some(reference) = &spec.proxy_secret_ref {
         let proxy = secrets::proxy(&shared.cluster, &namespace, &reference.name).await;
-        connection.proxy = Some(proxy.map_err(|error| {
-            let message = format!("failed to get proxy address: {error}");
-            Problem::fetch(reasons::AUTHENTICATION_FAILED, message)
-        })?);
+        connection.proxy =
+            Some(proxy.map_err(|error| fail(format!("failed to get proxy address: {error}")))?);
     }
     if let Some(reference) = &spec.cert_secret_ref {
-        let data = secrets::referenced(&shared.cluster, &namespace, &reference.name).await;
-        let id = format!("{namespace}/{}", reference.name);
-        let certificates = data.and_then(|data| certificates(&id, data));
-        (connection.ca, connection.client) = certificates.map_err(|error| {
-            let message = format!("failed to generate transport for '{}': {error}", spec.url);
-            Problem::fetch(reasons::AUTHENTICATION_FAILED, message)
+        let read = registry::certificates(&shared.cluster, &namespace, &reference.name).await;
+        (connection.ca, connection.client) = read.map_err(|error| {
+            fail(format!("failed to generate transport for '{}': {error}", spec.url))
         })?;
     }
     Ok(connection)
@@ -182,7 +164,7 @@ async fn connection(shared: &Arc<Shared>, object: &OCIRepository) -> Result<Conn
 
 /// The CA and the client's certificate in a Secret: under Kubernetes' names, or else Flux's old ones
 /// (fluxcd/pkg `runtime/secrets/secrets.go`).
-fn certificates(
+pub(crate) fn certificates(
     id: &str,
     mut data: secrets::SecretData,
 ) -> Result<(Vec<u8>, Option<ClientCertificate>), String> {

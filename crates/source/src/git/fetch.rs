@@ -8,6 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use borax_golang::semver::{Constraint, matching};
 use git2::{ObjectType, Oid};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +25,6 @@ use super::store::{Objects, Store};
 use super::submodule;
 use super::url::{RemoteUrl, Scheme};
 use super::wire::{Remote, RemoteRef, Wants};
-use crate::version::{Constraint, matching};
 
 /// How many names an error lists to choose from.
 const HINTS: usize = 10;

@@ -10,7 +10,7 @@ use borax_helm::{Chart, Metadata, merge_values, package};
 use borax_stdx::files::join;
 use serde_json::{Map, Value};
 
-use crate::version::Version;
+use borax_golang::semver::Version;
 
 /// What is to become of a chart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::Limits;
 use super::address;
 use super::build::{BuildError, BuildOptions, BuildReason, Built, stamp};
-use crate::version::{Constraint, Version};
+use borax_golang::semver::{Constraint, Version};
 
 /// The most bytes that the folder of a chart holds: what Helm allows of an unpacked archive.
 const MAX_FOLDER: usize = borax_helm::MAX_CHART;

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::entry::{Entry, Moment, field, pretty, text, texts};
 use super::reading;
-use crate::version::{Constraint, ConstraintError, Version};
+use borax_golang::semver::{Constraint, ConstraintError, Version};
 
 /// Why an index can't be used. Helm's words where it has some.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

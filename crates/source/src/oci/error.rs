@@ -3,16 +3,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use borax_artifact::ArtifactError;
 use borax_artifact::digest::DigestError;
 use borax_artifact::unpack::UnpackError;
+use borax_golang::semver::ConstraintError;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::name::NameError;
 use crate::git::TlsError;
-use crate::version::ConstraintError;
 
 /// Why a conversation with a registry failed. URLs are without their query, which may hold a signature.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,14 @@ impl RegistryError {
             _ => None,
         }
     }
+
+    /// How long the registry asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { answer, .. } => answer.retry_after,
+            _ => None,
+        }
+    }
 }
 
 /// An error answer of a registry.
@@ -102,6 +111,8 @@ impl RegistryError {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
+    /// How long the registry asks to be left alone.
+    pub retry_after: Option<Duration>,
     is_head: bool,
     body: String,
 }
@@ -123,8 +134,13 @@ struct Diagnostic {
 }
 
 impl Answer {
-    pub(super) fn new(status: u16, is_head: bool, body: &[u8]) -> Self {
-        Self { status, is_head, body: String::from_utf8_lossy(body).into_owned() }
+    pub(super) fn new(
+        status: u16,
+        retry_after: Option<Duration>,
+        is_head: bool,
+        body: &[u8],
+    ) -> Self {
+        Self { status, retry_after, is_head, body: String::from_utf8_lossy(body).into_owned() }
     }
 }
 
@@ -389,9 +405,9 @@ mod tests {
                 "multiple errors returned: UNAUTHORIZED: authentication required; [map[N:1 Type:repository]]; DENIED: no",
             ),
         ] {
-            assert_eq!(Answer::new(status, is_head, body.as_bytes()).to_string(), want);
+            assert_eq!(Answer::new(status, None, is_head, body.as_bytes()).to_string(), want);
         }
-        let long = Answer::new(500, false, "ä".repeat(9_000).as_bytes()).to_string();
+        let long = Answer::new(500, None, false, "ä".repeat(9_000).as_bytes()).to_string();
         assert!(long.len() < 2100 && long.ends_with("ä…"), "{}", long.len());
     }
 }

@@ -10,6 +10,7 @@
 //! credentials that run at the same time are one request.
 
 mod error;
+mod image;
 mod manifest;
 mod name;
 mod pulled;
@@ -27,19 +28,20 @@ use borax_artifact::digest::Digest;
 use borax_artifact::once::Once;
 use borax_artifact::unpack::unpack_tar_gz;
 use borax_artifact::{ArtifactError, Storage};
+use borax_golang::semver::{Constraint, Version};
 use regex::Regex;
 use tokio::io::AsyncWriteExt;
 
 pub use error::{Answer, OciError, RegistryError, TagError, TransportError};
+pub use image::{Image, ImageError};
 use manifest::{Descriptor, Document, Manifest};
-pub use name::{NameError, Repository};
+pub use name::{ImageNameError, NameError, Repository};
 pub use pulled::{Content, Pulled};
 use sessions::{SessionKey, Sessions};
 use transport::Session;
 pub use transport::{Connection, Retry};
 
 use crate::auth::docker_config::Keychain;
-use crate::version::{Constraint, Version};
 
 /// The media type of the layer of a Helm chart, in whose tags `_` stands for `+`.
 const HELM_CHART_LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
@@ -108,6 +110,7 @@ pub struct Resolved {
 pub struct OciClient {
     sessions: Sessions,
     resolving: Once<(SessionKey, Reference, bool), Result<Resolved, OciError>>,
+    listing: Once<SessionKey, Result<Arc<Vec<String>>, ImageError>>,
     pulling: Once<(SessionKey, String, LayerSelector), Result<Pulled, OciError>>,
 }
 

@@ -37,7 +37,63 @@ pub enum NameError {
     Registry(String),
 }
 
+/// Why an image's name is none that can be scanned. The texts are Flux's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImageNameError {
+    /// It is a URL.
+    #[error("image '{image}' should not include URL scheme; remove '{scheme}://'")]
+    Scheme {
+        /// The name.
+        image: String,
+        /// What is before `://`.
+        scheme: String,
+    },
+    /// It has a tag, or a digest.
+    #[error("image '{image}' should not include a tag; remove ':{tag}'")]
+    Tag {
+        /// The name.
+        image: String,
+        /// What is after the colon.
+        tag: String,
+    },
+    /// It is none.
+    #[error("could not parse reference: {0}")]
+    Invalid(String),
+}
+
 impl Repository {
+    /// Parses the name of an image without tag: `ghcr.io/org/app`, `alpine`.
+    ///
+    /// Behaviour: image-reflector-controller v1.2 `internal/registry/helper.go` over go-containerregistry's
+    /// `name.ParseReference`.
+    pub fn from_image(image: &str) -> Result<Self, ImageNameError> {
+        if let Some((scheme, _)) = image.split_once("://") {
+            let (image, scheme) = (image.to_owned(), scheme.to_owned());
+            return Err(ImageNameError::Scheme { image, scheme });
+        }
+        let invalid = |_| ImageNameError::Invalid(image.to_owned());
+        let base = match image.split_once('@') {
+            Some((base, digest)) if is_digest(digest) => base,
+            Some(_) => return Err(ImageNameError::Invalid(image.to_owned())),
+            None => image,
+        };
+        let base = match base.rsplit_once(':') {
+            Some((base, tag)) if !tag.contains('/') => {
+                if !is_tag(tag) {
+                    return Err(ImageNameError::Invalid(image.to_owned()));
+                }
+                base
+            }
+            _ => base,
+        };
+        let repository = Self::parse(base).map_err(invalid)?;
+        let rest = image.strip_prefix(repository.registry()).unwrap_or(image);
+        match rest.split(':').nth(1) {
+            Some(tag) => Err(ImageNameError::Tag { image: image.to_owned(), tag: tag.to_owned() }),
+            None => Ok(repository),
+        }
+    }
+
     /// Parses `oci://<domain>/<org>/<repo>`.
     pub fn from_url(url: &str) -> Result<Self, NameError> {
         Self::parse(url.strip_prefix("oci://").ok_or(NameError::Scheme)?)
@@ -102,6 +158,16 @@ impl Repository {
     }
 }
 
+/// As go-containerregistry checks tags. An empty one is taken for `latest`.
+fn is_tag(tag: &str) -> bool {
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    tag.len() <= 128 && tag.bytes().all(is_allowed)
+}
+
+fn is_digest(text: &str) -> bool {
+    text.parse::<borax_artifact::digest::Digest>().is_ok()
+}
+
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.registry, self.path())
@@ -147,6 +213,40 @@ mod tests {
         ] {
             assert_eq!(Repository::from_url(url).unwrap_err().to_string(), want);
         }
+    }
+
+    #[test]
+    fn images_are_named_without_scheme_and_tag() {
+        for (image, want) in [
+            ("ghcr.io/org/app", "ghcr.io/org/app"),
+            ("alpine", "index.docker.io/library/alpine"),
+            ("docker.io/org/app", "index.docker.io/org/app"),
+            ("localhost:5000/app", "localhost:5000/app"),
+        ] {
+            assert_eq!(Repository::from_image(image).unwrap().to_string(), want);
+        }
+        let hex = "ab".repeat(32);
+        for (image, want) in [
+            (
+                "https://ghcr.io/org/app",
+                "image 'https://ghcr.io/org/app' should not include URL scheme; remove 'https://'",
+            ),
+            ("alpine:3", "image 'alpine:3' should not include a tag; remove ':3'"),
+            (
+                "localhost:5000/app:1.0",
+                "image 'localhost:5000/app:1.0' should not include a tag; remove ':1.0'",
+            ),
+            ("ghcr.io/Org/app", "could not parse reference: ghcr.io/Org/app"),
+            ("ghcr.io/org/app:a b", "could not parse reference: ghcr.io/org/app:a b"),
+            ("", "could not parse reference: "),
+        ] {
+            assert_eq!(Repository::from_image(image).unwrap_err().to_string(), want);
+        }
+        let pinned = format!("alpine@sha256:{hex}");
+        assert_eq!(
+            Repository::from_image(&pinned).unwrap_err(),
+            ImageNameError::Tag { image: pinned.clone(), tag: hex }
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a registry is asked for: the digest of a tag, the list of tags, a manifest, a blob. Each answer is checked.
 
+use std::collections::BTreeSet;
+
 use borax_artifact::digest::{Algorithm, Digest, Hasher};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LINK};
 use reqwest::{Method, Response};
@@ -40,6 +42,7 @@ impl Session {
     /// All tags, page by page.
     pub(super) async fn tags(&self) -> Result<Vec<String>, RegistryError> {
         let mut tags = Vec::new();
+        let mut seen = BTreeSet::new();
         let mut url = self.url("tags/list")?;
         url.set_query(Some("n=1000"));
         loop {
@@ -60,10 +63,17 @@ impl Session {
                 .join(&next)
                 .map_err(|_| invalid("the next page's address is not a URL".to_owned()))?;
             // A page without tags that leads on could lead on for ever.
-            if !self.is_own(&next) || next == url || is_empty {
+            if !self.is_own(&next) || is_empty {
                 return Err(invalid("the next page is not a page of this list".to_owned()));
             }
-            url = next;
+            seen.insert(std::mem::replace(&mut url, next));
+            if seen.contains(&url) {
+                let reason = "the list of tags leads back to a page that was read already";
+                return Err(RegistryError::Protocol {
+                    url: shown(&url),
+                    reason: reason.to_owned(),
+                });
+            }
         }
     }
 

@@ -31,7 +31,7 @@ const MAX_REDIRECTS: usize = 10;
 const MAX_ERROR: usize = 64 << 10;
 /// How long HTTPS has before HTTP is tried beside it, where that is allowed.
 const HTTP_DELAY: Duration = Duration::from_millis(300);
-/// The longest pause a registry may ask for.
+/// The longest pause within a conversation; a registry that asks for a longer one is left alone altogether.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// How to reach a registry. `Default` is HTTPS with the system's certificates, and what the environment says of proxies.
@@ -92,10 +92,16 @@ pub(super) struct Session {
     repository: Repository,
     auth: RegistryAuth,
     retry: Retry,
+    door: Door,
+    token: Mutex<Option<Token>>,
+}
+
+/// How a registry wants to be talked to: the same for all its repositories.
+#[derive(Clone, Debug)]
+pub(super) struct Door {
     base: Url,
     /// Where tokens are had, if the registry asks for one.
-    realm: Option<Realm>,
-    token: Mutex<Option<Token>>,
+    realm: Option<Arc<Realm>>,
 }
 
 #[derive(Debug)]
@@ -108,12 +114,11 @@ pub(super) struct Realm {
     pub(super) registry: String,
 }
 
-impl Session {
-    /// Asks the registry how it wants to be talked to.
-    pub(super) async fn open(
-        client: Client,
-        repository: Repository,
-        auth: RegistryAuth,
+impl Door {
+    /// Asks a registry how it wants to be talked to.
+    pub(super) async fn find(
+        client: &Client,
+        repository: &Repository,
         insecure: bool,
         retry: Retry,
     ) -> Result<Self, RegistryError> {
@@ -122,19 +127,33 @@ impl Session {
             Url::parse(&text)
                 .map_err(|error| RegistryError::Protocol { url: text, reason: error.to_string() })
         };
-        let https = ping(&client, base("https")?, retry);
+        let https = ping(client, base("https")?, retry);
         let (base, challenge) = if insecure || repository.is_local() {
-            with_fallback(https, ping(&client, base("http")?, retry)).await?
+            with_fallback(https, ping(client, base("http")?, retry)).await?
         } else {
             https.await?
         };
         let realm = match challenge {
             Some(challenge) if challenge.scheme == "bearer" => {
-                Some(Realm::new(challenge, base.scheme() == "http", repository.registry())?)
+                let is_plain = base.scheme() == "http";
+                Some(Arc::new(Realm::new(challenge, is_plain, repository.registry())?))
             }
             _ => None,
         };
-        Ok(Self { client, repository, auth, retry, base, realm, token: Mutex::default() })
+        Ok(Self { base, realm })
+    }
+}
+
+impl Session {
+    /// Enters a registry by its door.
+    pub(super) fn new(
+        client: Client,
+        repository: Repository,
+        auth: RegistryAuth,
+        retry: Retry,
+        door: Door,
+    ) -> Self {
+        Self { client, repository, auth, retry, door, token: Mutex::default() }
     }
 
     /// The URL of something in the repository: `manifests/<reference>`.
@@ -144,7 +163,7 @@ impl Session {
             url: path.clone(),
             reason: error.to_string(),
         };
-        let url = self.base.join(&path).map_err(invalid)?;
+        let url = self.door.base.join(&path).map_err(invalid)?;
         // A tag such as `../../x` must not ask for something else.
         if url.path() != format!("/v2/{path}") {
             return Err(RegistryError::Protocol {
@@ -157,7 +176,7 @@ impl Session {
 
     /// Whether a URL is of this registry, by the scheme it was found with.
     pub(super) fn is_own(&self, url: &Url) -> bool {
-        url.origin() == self.base.origin()
+        url.origin() == self.door.base.origin()
     }
 
     /// Sends a request, with what the registry asks for, and again where that may help. Answers other than 200 are errors.
@@ -174,9 +193,9 @@ impl Session {
                 Ok(response) if response.status() == StatusCode::OK => return Ok(response),
                 Ok(response) => {
                     let is_temporary = is_temporary(response.status());
-                    let pause = retry_after(response.headers());
                     let error = status_error(&method, response).await;
-                    if !is_temporary {
+                    let pause = error.retry_after();
+                    if !is_temporary || pause > Some(MAX_PAUSE) {
                         return Err(error);
                     }
                     (error, pause)
@@ -220,7 +239,7 @@ impl Session {
             target = next;
         }
         Err(RegistryError::Redirect {
-            from: shown(&self.base),
+            from: shown(&self.door.base),
             to: shown(&target),
             reason: "too many redirects",
         })
@@ -233,7 +252,7 @@ impl Session {
         url: &Url,
         accept: &str,
     ) -> Result<Response, RegistryError> {
-        let Some(realm) = &self.realm else {
+        let Some(realm) = &self.door.realm else {
             return request(
                 &self.client,
                 method,
@@ -315,7 +334,7 @@ impl Realm {
 impl Retry {
     async fn wait(&self, attempt: u32, asked: Option<Duration>) {
         let tripled = self.pause.saturating_mul(3u32.saturating_pow(attempt - 1));
-        tokio::time::sleep(asked.unwrap_or(tripled).min(MAX_PAUSE)).await;
+        tokio::time::sleep(asked.unwrap_or(tripled)).await;
     }
 }
 
@@ -333,9 +352,9 @@ async fn ping(
                 StatusCode::OK => return Ok((url, None)),
                 StatusCode::UNAUTHORIZED => return Ok((url, Challenge::of(response.headers()))),
                 status => {
-                    let pause = retry_after(response.headers());
                     let error = status_error(&Method::GET, response).await;
-                    if !is_temporary(status) {
+                    let pause = error.retry_after();
+                    if !is_temporary(status) || pause > Some(MAX_PAUSE) {
                         return Err(error);
                     }
                     (error, pause)
@@ -413,6 +432,7 @@ pub(super) fn network(method: &Method, url: &Url, error: reqwest::Error) -> Regi
 /// Turns an error answer into an error.
 pub(super) async fn status_error(method: &Method, mut response: Response) -> RegistryError {
     let (status, url) = (response.status().as_u16(), shown(response.url()));
+    let pause = retry_after(response.headers());
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         let room = MAX_ERROR - body.len();
@@ -426,7 +446,11 @@ pub(super) async fn status_error(method: &Method, mut response: Response) -> Reg
         Method::POST => "POST",
         _ => "GET",
     };
-    RegistryError::Status { method, url, answer: Answer::new(status, method == "HEAD", &body) }
+    RegistryError::Status {
+        method,
+        url,
+        answer: Answer::new(status, pause, method == "HEAD", &body),
+    }
 }
 
 /// A URL without credentials and query.
@@ -475,9 +499,14 @@ fn secret_header(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// Seconds, or a date (RFC 9110, section 10.2.3).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Some(Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or_default())
 }
 
 fn is_temporary(status: StatusCode) -> bool {

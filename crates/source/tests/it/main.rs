@@ -8,4 +8,3 @@ mod hostile;
 mod ignore;
 mod oci;
 mod verify;
-mod version;

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 mod engines;
+mod images;
 mod measure;
 mod operator;
 
@@ -15,12 +16,15 @@ pub(crate) enum Command {
     Operator(operator::Args),
     /// The engines beside kustomize, on the same trees
     Engines(engines::Args),
+    /// A tree of many files searched for setters, and many image repositories with many tags
+    Images(images::Args),
 }
 
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Operator(args) => operator::run(&args),
         Command::Engines(args) => engines::run(&args),
+        Command::Images(args) => images::run(&args),
     }
 }
 

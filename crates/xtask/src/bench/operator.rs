@@ -129,10 +129,10 @@ impl Phase {
 }
 
 /// A program that ends with this one.
-struct Operator(Child);
+pub(super) struct Operator(Child);
 
 impl Operator {
-    fn start(
+    pub(super) fn start(
         program: &Path,
         args: &[String],
         plane: &ControlPlane,
@@ -151,7 +151,7 @@ impl Operator {
         Ok(Self(child))
     }
 
-    fn usage(&self) -> anyhow::Result<Usage> {
+    pub(super) fn usage(&self) -> anyhow::Result<Usage> {
         Usage::of(self.0.id()).context("the operator has gone")
     }
 }
@@ -422,21 +422,28 @@ impl Bench {
     }
 }
 
-fn free_port() -> anyhow::Result<u16> {
+pub(super) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-fn api(client: &kube::Client, group: &str, version: &str, kind: &str) -> Api<DynamicObject> {
+pub(super) fn api(
+    client: &kube::Client,
+    group: &str,
+    version: &str,
+    kind: &str,
+) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
     let resource = match kind {
         // The plural rule of the kube crate does not know the word.
         "GitRepository" => ApiResource { plural: "gitrepositories".to_owned(), ..resource },
+        "ImageRepository" => ApiResource { plural: "imagerepositories".to_owned(), ..resource },
+        "ImagePolicy" => ApiResource { plural: "imagepolicies".to_owned(), ..resource },
         _ => resource,
     };
     Api::namespaced_with(client.clone(), NAMESPACE, &resource)
 }
 
-async fn install_crds(client: &kube::Client) -> anyhow::Result<()> {
+pub(super) async fn install_crds(client: &kube::Client) -> anyhow::Result<()> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
         "apiextensions.k8s.io",
         "v1",
@@ -467,7 +474,7 @@ async fn install_crds(client: &kube::Client) -> anyhow::Result<()> {
 }
 
 /// Asks for a reconciliation, as `flux reconcile` does.
-async fn request(repositories: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
+pub(super) async fn request(repositories: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
     let patch = json!({
         "metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": now.to_string()}},

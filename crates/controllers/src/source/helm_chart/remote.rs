@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use borax_api::source::{HelmChart, HelmChartStatus, HelmRepository, reasons};
 use borax_artifact::error::chain;
+use borax_golang::semver::Version;
 use borax_source::helm_repo::build::{self, BuildError, BuildReason, Built};
 use borax_source::helm_repo::{ChartVersion, Connection, Index, address};
 use borax_source::oci::{
     Content, LayerOperation, LayerSelector, OciError, OciSource, Reference, Resolved, TagError,
 };
-use borax_source::version::Version;
 
 use super::{Failure, artifact, is_current, options};
 use crate::shared::Shared;

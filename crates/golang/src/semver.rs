@@ -3,7 +3,7 @@
 //! Needed wherever Flux takes a range: Git and OCI references, image policies, charts. Pure, and of no other module.
 //! Rust's `semver` crate will not do: it knows neither `v1.2`, `~>`, `||`, `1.0 - 2.0` nor Masterminds' rules for
 //! pre-releases. The grammar is upstream's own (regular expressions over ASCII), as its leniencies are what users have
-//! come to rely on; results are compared with recordings of the original in `tests/it/version.rs`.
+//! come to rely on; results are compared with recordings of the original in `tests/it/semver.rs`.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,4 +1,4 @@
-// Records what Masterminds/semver does with the versions and constraints below: `go run ./semver > ../data/semver.json`.
+// Records what Masterminds/semver does with the versions and constraints below: `go run . > ../data/semver.json`.
 package main
 
 import (

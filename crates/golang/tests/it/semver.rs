@@ -1,6 +1,6 @@
 //! Versions and ranges against recordings of Masterminds/semver (`tests/oracle/semver.go`).
 
-use borax_source::version::{Constraint, Version, matching};
+use borax_golang::semver::{Constraint, Version, matching};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
