@@ -6,11 +6,10 @@
 
 use std::fmt;
 
+use borax_golang::semver::Version;
 use borax_helm::{Chart, Metadata, merge_values, package};
 use borax_stdx::files::join;
 use serde_json::{Map, Value};
-
-use borax_golang::semver::Version;
 
 /// What is to become of a chart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use borax_artifact::unpacked::UnpackedTree;
+use borax_golang::semver::{Constraint, Version};
 use borax_helm::{Chart, Dependency, Metadata, merge_values, package};
 use borax_stdx::files::{FileKind, Files, join};
 use serde_json::{Map, Value};
@@ -15,7 +16,6 @@ use serde_json::{Map, Value};
 use super::Limits;
 use super::address;
 use super::build::{BuildError, BuildOptions, BuildReason, Built, stamp};
-use borax_golang::semver::{Constraint, Version};
 
 /// The most bytes that the folder of a chart holds: what Helm allows of an unpacked archive.
 const MAX_FOLDER: usize = borax_helm::MAX_CHART;

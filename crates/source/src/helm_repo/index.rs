@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
+use borax_golang::semver::{Constraint, ConstraintError, Version};
 use serde_json::{Map, Value};
 
 use super::entry::{Entry, Moment, field, pretty, text, texts};
 use super::reading;
-use borax_golang::semver::{Constraint, ConstraintError, Version};
 
 /// Why an index can't be used. Helm's words where it has some.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
