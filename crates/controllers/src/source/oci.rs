@@ -24,7 +24,7 @@ use kube::ResourceExt;
 
 use super::reconciler::is_stored;
 use super::summary::Problem;
-use super::{Produced, Producer, Words, event_reason};
+use super::{Produced, Producer, Words, event_reason, secrets};
 use crate::artifacts::to_api;
 use crate::registry;
 use crate::shared::Shared;
