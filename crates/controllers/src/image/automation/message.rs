@@ -24,6 +24,9 @@ const DEFAULT: &str = "Update from image update automation";
 /// The template's name in errors.
 const NAME: &str = "commit message";
 
+/// More than any message needs, and little enough that a template can't keep a clone that others wait for.
+const LIMITS: Limits = Limits { depth: 1_000, output: 1 << 20, steps: 1_000_000 };
+
 const GUIDE: &str =
     "See: https://fluxcd.io/flux/components/image/imageupdateautomations/#message-template";
 
@@ -60,8 +63,7 @@ pub(super) fn render(
     templates
         .parse(NAME, text.as_bytes(), &funcs)
         .map_err(|error| MessageError::Parse(error.to_string()))?;
-    let mut context =
-        Context::new(templates.into(), &funcs, MissingKey::Invalid, Limits::default());
+    let mut context = Context::new(templates.into(), &funcs, MissingKey::Invalid, LIMITS);
     let data = Value::Object(Rc::new(data(object, update, values)));
     let out = context.execute(NAME, data).map_err(|error| failed(error.to_string()))?;
     Ok(String::from_utf8_lossy(&out).into_owned())
