@@ -96,6 +96,11 @@ impl IgnoreRules {
         self.paths(object).next().is_some()
     }
 
+    /// The JSON pointers that rules about `object` name.
+    pub fn ignored(&self, object: &Value) -> Vec<String> {
+        self.paths(object).map(str::to_owned).collect()
+    }
+
     fn paths<'a>(&'a self, object: &'a Value) -> impl Iterator<Item = &'a str> {
         let about =
             |target: &Option<Target>| target.as_ref().is_none_or(|target| target.matches(object));

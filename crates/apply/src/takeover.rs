@@ -54,6 +54,21 @@ impl Takeover {
         Self { group: group.to_owned(), manager: manager.to_owned(), from: managers }
     }
 
+    /// What a release takes over: what Helm's own client left, and its own from before server-side apply (Helm
+    /// `pkg/kube/client.go`, `upgradeClientSideFieldManager`).
+    pub fn of_releases(group: &str, manager: &str, overrides: &[String]) -> Self {
+        let from = |prefix: &str, operation: &str| FieldManager {
+            prefix: prefix.to_owned(),
+            operation: operation.to_owned(),
+        };
+        let mut managers =
+            vec![from("helm", "Update"), from("helm", "Apply"), from(manager, "Update")];
+        for name in overrides {
+            managers.extend([from(name, "Apply"), from(name, "Update")]);
+        }
+        Self { group: group.to_owned(), manager: manager.to_owned(), from: managers }
+    }
+
     /// Whether an entry of `managedFields` is what we have applied.
     pub(crate) fn is_ours(&self, entry: &Value) -> bool {
         let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();

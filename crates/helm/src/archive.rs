@@ -44,10 +44,7 @@ pub(crate) fn read(data: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Error> {
             return too_large();
         }
         if size > MAX_FILE {
-            let shown = borax_gotmpl::quote(full.as_bytes());
-            return refuse(format!(
-                "decompressed chart file {shown} is larger than the maximum file size {MAX_FILE}"
-            ));
+            return Err(too_large_file(&full));
         }
         let mut content = Vec::new();
         if !kind.is_symlink() && !kind.is_hard_link() {
@@ -69,7 +66,19 @@ fn too_large<T>() -> Result<T, Error> {
     refuse(format!("decompressed chart is larger than the maximum size {MAX_CHART}"))
 }
 
-fn safe_path(full: &str) -> Result<String, Error> {
+/// The refusal of a file that is too large.
+pub(crate) fn too_large_file(full: &str) -> Error {
+    let shown = borax_gotmpl::quote(full.as_bytes());
+    Error::Archive(format!(
+        "decompressed chart file {shown} is larger than the maximum file size {MAX_FILE}"
+    ))
+}
+
+/// The path inside the chart: the first element cut.
+///
+/// # Errors
+/// It leads outside.
+pub(crate) fn safe_path(full: &str) -> Result<String, Error> {
     let delimiter = if full.contains('\\') { '\\' } else { '/' };
     let (first, rest) = full.split_once(delimiter).unwrap_or((full, ""));
     let rest = rest.replace(delimiter, "/");

@@ -27,7 +27,7 @@ pub struct File {
 }
 
 /// A loaded chart.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Chart {
     /// Chart.yaml.
     pub metadata: Metadata,
@@ -107,6 +107,30 @@ impl Chart {
     /// What Helm refuses; an archive that is too large or leaves its folder.
     pub fn from_archive(data: &[u8]) -> Result<Chart, Error> {
         Chart::from_archive_at(data, 0)
+    }
+
+    /// Loads a chart from the files of an unpacked archive, by their whole paths in it. `.helmignore` does not apply.
+    ///
+    /// # Errors
+    /// What Helm refuses.
+    pub fn from_unpacked(
+        files: impl IntoIterator<Item = (String, Arc<[u8]>)>,
+    ) -> Result<Chart, Error> {
+        let mut inside = Vec::new();
+        for (full, data) in files {
+            let path = archive::safe_path(&full)?;
+            if data.len() > MAX_FILE {
+                return Err(archive::too_large_file(&full));
+            }
+            inside.push(File { path, data: without_bom(data.to_vec()) });
+        }
+        if inside.is_empty() {
+            return Err(Error::Archive("no files in chart archive".into()));
+        }
+        if !inside.iter().any(|f| f.path == "Chart.yaml") {
+            return Err(Error::Chart("unable to detect chart version, no Chart.yaml found".into()));
+        }
+        Chart::from_files(inside, 0)
     }
 
     fn from_archive_at(data: &[u8], depth: usize) -> Result<Chart, Error> {

@@ -64,9 +64,12 @@ pub use env::{Env, FixedEnv, Lookup};
 pub use error::Error;
 pub use flags::{TemplateFlags, check_installable};
 pub use funcs::hermetic;
-pub use manifest::{Hook, HookEvent, INSTALL_ORDER, Manifest, split};
+pub use manifest::{Hook, HookEvent, INSTALL_ORDER, Manifest, sort as sort_manifests, split};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
-pub use options::{ValueOptions, check_release_name};
+pub use options::{
+    ValueOptions, check_release_name, coalesce_values, overlay_values, plain_values, read_values,
+    set_value,
+};
 pub use output::{OutputOptions, output_files, template_output};
 pub use package::{merge_values, package};
 pub use render::{Crd, Options, Rendered, render, render_templates};

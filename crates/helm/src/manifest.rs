@@ -248,7 +248,7 @@ fn head(document: &str) -> Result<Head, String> {
 ///
 /// # Errors
 /// When a document is no YAML map.
-pub(crate) fn sort(files: &BTreeMap<String, String>) -> Result<(Vec<Manifest>, Vec<Hook>), Error> {
+pub fn sort(files: &BTreeMap<String, String>) -> Result<(Vec<Manifest>, Vec<Hook>), Error> {
     let mut manifests = Vec::new();
     let mut hooks = Vec::new();
     for (path, text) in files {

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::semver::Version;
 
 /// What Chart.yaml says.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// Name; a dependency's alias once that applies.
     pub name: String,
@@ -48,7 +48,7 @@ pub struct Metadata {
 }
 
 /// A maintainer.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Maintainer {
     /// Name.
     pub name: String,
@@ -59,7 +59,7 @@ pub struct Maintainer {
 }
 
 /// A dependency.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dependency {
     /// Name of the chart.
     pub name: String,

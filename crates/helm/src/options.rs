@@ -69,6 +69,55 @@ impl ValueOptions {
     }
 }
 
+/// Reads a values file as Flux does for `valuesFrom`: the first document.
+///
+/// # Errors
+/// The YAML library's words.
+pub fn read_values(text: &[u8]) -> Result<Map<String, Json>, String> {
+    yaml::read_map(text)
+}
+
+/// Values from elsewhere, such as a custom resource, with every number as Helm has it.
+pub fn plain_values(json: &Json) -> Map<String, Json> {
+    match yaml::as_floats(json.clone()) {
+        Json::Object(entries) => entries,
+        _ => Map::new(),
+    }
+}
+
+/// Merges values: the second win, maps merge.
+pub fn overlay_values(into: &mut Map<String, Json>, from: Map<String, Json>) {
+    values::merge(into, from);
+}
+
+/// Fills values with the ones below them: the first win, a null in them removes what is below (Helm's
+/// `CoalesceTables`).
+///
+/// # Errors
+/// Values that are nested too deep.
+pub fn coalesce_values(
+    values: &Map<String, Json>,
+    below: &Map<String, Json>,
+) -> Result<Map<String, Json>, Error> {
+    let (top, below) = (crate::convert::map(values), crate::convert::map(below));
+    values::merge_tables(&top, &below, false, 0)?;
+    Ok(crate::render::plain(&top))
+}
+
+/// Sets one value at a `--set` path: `value` as `--set` reads it, or as the text it is.
+///
+/// # Errors
+/// Helm's words.
+pub fn set_value(
+    into: &mut Map<String, Json>,
+    path: &str,
+    value: &str,
+    as_text: bool,
+) -> Result<(), String> {
+    let kind = if as_text { Kind::Text } else { Kind::Typed };
+    parse(&format!("{path}={value}"), &kind, into)
+}
+
 /// Whether a release may have the name.
 ///
 /// # Errors

@@ -103,6 +103,10 @@ pub struct Rendered {
     pub notes: String,
     /// The values templates saw, coalesced.
     pub values: serde_json::Map<String, Json>,
+    /// Chart.yaml as rendering left it: dependencies switched on and off, renamed by their aliases.
+    pub metadata: Metadata,
+    /// The chart's own values as rendering left them, with what it imports.
+    pub chart_values: serde_json::Map<String, Json>,
 }
 
 /// Renders a chart.
@@ -119,7 +123,9 @@ pub fn render(
     let (manifests, hooks) = manifest::sort(&files)?;
     let mut crds = Vec::new();
     collect_crds(&tree, None, &mut crds);
-    Ok(Rendered { manifests, hooks, crds, notes, values: coalesced })
+    let chart_values = plain(&tree.values);
+    let metadata = tree.metadata;
+    Ok(Rendered { manifests, hooks, crds, notes, values: coalesced, metadata, chart_values })
 }
 
 type Prepared = (Tree, serde_json::Map<String, Json>, BTreeMap<String, String>);
@@ -141,12 +147,34 @@ fn prepare(
     if !wanted.is_empty() && !in_range(wanted, &kube.normalized) {
         return Err(Error::KubeVersion { wanted: wanted.clone(), have: kube.version.clone() });
     }
-    let coalesced = match crate::funcs::to_json(&Value::Map(all.clone()), 0) {
-        Ok(Json::Object(entries)) => entries,
-        _ => serde_json::Map::new(),
-    };
+    let coalesced = plain(&all);
     let files = execute(&tree, &all, options)?;
     Ok((tree, coalesced, files))
+}
+
+impl Chart {
+    /// The custom resource definitions of a chart and those of its dependencies that `values` switch on.
+    ///
+    /// # Errors
+    /// When values and charts do not fit.
+    pub fn crds(
+        self: &Arc<Self>,
+        values: &serde_json::Map<String, Json>,
+    ) -> Result<Vec<Crd>, Error> {
+        let mut tree = Tree::new(self);
+        tree.process(&convert::map(values))?;
+        let mut crds = Vec::new();
+        collect_crds(&tree, None, &mut crds);
+        Ok(crds)
+    }
+}
+
+/// Template values as JSON; empty where they have no JSON.
+pub(crate) fn plain(values: &Map) -> serde_json::Map<String, Json> {
+    match crate::funcs::to_json(&Value::Map(values.clone()), 0) {
+        Ok(Json::Object(entries)) => entries,
+        _ => serde_json::Map::new(),
+    }
 }
 
 /// Runs a chart's templates: what each gives, by its path below the root chart, unsorted and unread.

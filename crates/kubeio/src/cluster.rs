@@ -21,6 +21,8 @@ pub type Observer = Arc<dyn Fn(u16, &str, &Method) + Send + Sync>;
 
 /// How often a request is sent again because the server asked to come back later.
 const MAX_RETRIES: u32 = 5;
+/// How long the server's version is taken for known.
+const VERSION_AGE: Duration = Duration::from_secs(30);
 /// How long a request that is no watch may take; the server's own limit is a minute.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(65);
 
@@ -34,6 +36,9 @@ struct Inner {
     discovery: Discovery,
     live: OnceLock<Live>,
     takeover: Takeover,
+    releases: OnceLock<Live>,
+    release_takeover: Takeover,
+    version: tokio::sync::Mutex<Option<(tokio::time::Instant, String)>>,
 }
 
 /// A connected API server. Cheap to clone; clones and [`Self::as_user`] views share connections and caches.
@@ -59,6 +64,11 @@ impl Cluster {
             "kustomize-controller",
             &parts.override_managers,
         );
+        let release_takeover = Takeover::of_releases(
+            "helm.toolkit.fluxcd.io",
+            "helm-controller",
+            &parts.override_managers,
+        );
         let inner = Inner {
             lanes,
             host: parts.host,
@@ -69,6 +79,9 @@ impl Cluster {
             discovery: Discovery::default(),
             live: OnceLock::new(),
             takeover,
+            releases: OnceLock::new(),
+            release_takeover,
+            version: tokio::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner), user: None }
     }
@@ -134,6 +147,30 @@ impl Cluster {
     /// What lives in the cluster of what Kustomizations manage. Starts no watch by itself.
     pub fn live(&self) -> &Live {
         self.inner.live.get_or_init(|| Live::new(&self.as_self(), self.inner.takeover.clone()))
+    }
+
+    /// What lives in the cluster of what HelmReleases manage. Starts no watch by itself.
+    pub fn live_releases(&self) -> &Live {
+        let takeover = &self.inner.release_takeover;
+        self.inner.releases.get_or_init(|| Live::new(&self.as_self(), takeover.clone()))
+    }
+
+    /// The server's version. It is asked again after a while: servers are upgraded under running controllers.
+    ///
+    /// # Errors
+    /// The server refused, or could not be reached.
+    pub async fn server_version(&self) -> Result<String, RequestError> {
+        let mut known = self.inner.version.lock().await;
+        if let Some((at, version)) = &*known
+            && at.elapsed() < VERSION_AGE
+        {
+            return Ok(version.clone());
+        }
+        let answer = self.as_self().get("/version").await?;
+        let version =
+            answer.get("gitVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+        *known = Some((tokio::time::Instant::now(), version.clone()));
+        Ok(version)
     }
 
     /// How many requests were sent, but for watches.

@@ -1,6 +1,6 @@
 //! Which kinds the server serves, under which paths: cached, asked again when a kind is missing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -158,6 +158,30 @@ impl Discovery {
             *asked = Some(Instant::now());
         }
         Ok(find())
+    }
+
+    /// All group versions, and `group/version/Kind` of all kinds, sorted: as new as the last [`FRESH`] seconds.
+    ///
+    /// # Errors
+    /// The server could not be asked.
+    pub async fn api_versions(&self, cluster: &Cluster) -> Result<Vec<String>, DiscoveryError> {
+        {
+            let mut asked = self.asked.lock().await;
+            if asked.is_none_or(|at| at.elapsed() > FRESH) {
+                self.ask(&cluster.as_self()).await?;
+                *asked = Some(Instant::now());
+            }
+        }
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: BTreeSet<String> = BTreeSet::new();
+        let mut kinds: Vec<&Gvk> = table.resources.keys().collect();
+        kinds.sort();
+        for gvk in kinds {
+            let version = gvk.api_version();
+            all.insert(format!("{version}/{}", gvk.kind));
+            all.insert(version);
+        }
+        Ok(all.into_iter().collect())
     }
 
     /// Forgets a kind whose path the server does not know: the next one who needs it asks.

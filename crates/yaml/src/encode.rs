@@ -60,7 +60,7 @@ pub fn write_documents<'d>(
 /// Writes a value as go.yaml.in/yaml/v3 writes Go maps, slices and numbers (`toYamlPretty`): floats
 /// as Go's `%g` (`1e+06`), integers as they are.
 pub fn write_value(value: &Value, format: Format) -> String {
-    emit_value(value, format.layout())
+    emit_value(value, format.layout(), false)
 }
 
 /// Writes a value as `Marshal` and `JSONToYAML` of sigs.k8s.io/yaml: keys in natural order, sequences
@@ -70,12 +70,17 @@ pub fn write_value(value: &Value, format: Format) -> String {
 /// The original goes through JSON text and go-yaml's reader, and therefore fails for DEL and other
 /// control characters, and for keys of more than 1,024 characters. Here those are written (escaped).
 pub fn to_string(value: &Value) -> String {
-    emit_value(value, Layout::V2)
+    emit_value(value, Layout::V2, false)
 }
 
-fn emit_value(value: &Value, layout: Layout) -> String {
+/// As [`to_string`], with keys in the order of their bytes (fluxcd/pkg `chartutil/encode.go` with `SortMapSlice`).
+pub fn to_string_bytewise(value: &Value) -> String {
+    emit_value(value, Layout::V2, true)
+}
+
+fn emit_value(value: &Value, layout: Layout, bytewise: bool) -> String {
     let mut emitter = Emitter::new(layout);
-    let item = Item { of: Of::Value(value), v2: layout.v2 };
+    let item = Item { of: Of::Value(value), v2: layout.v2, bytewise };
     let written = emitter.document(item, &Text::default(), &Text::default());
     debug_assert!(written.is_ok(), "values have no anchors");
     emitter.out
@@ -86,6 +91,8 @@ fn emit_value(value: &Value, layout: Layout) -> String {
 struct Item<'a> {
     of: Of<'a>,
     v2: bool,
+    /// Keys go by their bytes, not in go-yaml's natural order.
+    bytewise: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -97,7 +104,7 @@ enum Of<'a> {
 
 impl<'a> Item<'a> {
     fn node(node: &'a Node) -> Item<'a> {
-        Item { of: Of::Node(node), v2: false }
+        Item { of: Of::Node(node), v2: false, bytewise: false }
     }
 
     fn dialect(self) -> Dialect {
@@ -132,7 +139,11 @@ impl<'a> Item<'a> {
             },
             Value::Object(map) => {
                 let mut entries: Vec<(&String, &Value)> = map.iter().collect();
-                sort_keys(&mut entries, self.v2);
+                if self.bytewise {
+                    entries.sort_unstable_by_key(|(key, _)| *key);
+                } else {
+                    sort_keys(&mut entries, self.v2);
+                }
                 Shape::Mapping {
                     flow: false,
                     entries: entries

@@ -43,7 +43,7 @@ mod timestamp;
 pub use access::Step;
 pub use decode::{Root, decode};
 pub use edit::{Replacement, replace_scalars};
-pub use encode::{Format, to_string, write, write_documents, write_value};
+pub use encode::{Format, to_string, to_string_bytewise, write, write_documents, write_value};
 pub use error::{Error, ErrorKind};
 pub use json::{json_string, to_json, to_json_strict};
 pub use meaning::Meaning;
