@@ -1,13 +1,15 @@
 //! Flux's controllers, one folder per kind: observe, decide, act, report.
 //!
 //! - [`shared`]: the client, stores, cache and flags that all of them share; [`store`]: what the API server holds.
-//! - [`source`]: GitRepository and OCIRepository make artifacts; [`kustomization`] builds and applies them.
+//! - [`source`]: GitRepository and OCIRepository make artifacts; [`kustomization`] builds and applies them;
+//!   [`helm_release`] installs and keeps charts.
 //! - [`image`]: ImageRepository scans tags, ImagePolicy chooses the latest.
 //! - [`start`]: the loops of a process, wired.
 //!
 //! Decisions are pure functions over plain data; effects are in `run`, `finalize` and the adapters they call.
 
 pub mod artifacts;
+pub mod helm_release;
 pub mod image;
 pub mod kustomization;
 pub mod options;

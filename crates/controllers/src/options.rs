@@ -85,6 +85,12 @@ pub struct Gates {
     pub disable_fail_fast_behavior: bool,
     /// Managed fields are moved to the applied API version.
     pub migrate_api_version: bool,
+    /// Templates may resolve host names.
+    pub allow_dns_lookups: bool,
+    /// Chart versions are not marked with the digest of their source.
+    pub disable_chart_digest_tracking: bool,
+    /// A HelmRelease whose actions name no strategy retries instead of remediating.
+    pub default_to_retry_on_failure: bool,
     /// How update automations clone and push (all on by default).
     pub push_rules: PushRules,
 }
@@ -98,6 +104,9 @@ impl Default for Gates {
             disable_config_watchers: false,
             disable_fail_fast_behavior: false,
             migrate_api_version: false,
+            allow_dns_lookups: false,
+            disable_chart_digest_tracking: false,
+            default_to_retry_on_failure: false,
             push_rules: PushRules {
                 all_branch_references: true,
                 force_push_branch: true,
@@ -149,6 +158,9 @@ impl Gates {
             "DisableConfigWatchers" => &mut self.disable_config_watchers,
             "DisableFailFastBehavior" => &mut self.disable_fail_fast_behavior,
             "MigrateAPIVersion" => &mut self.migrate_api_version,
+            "AllowDNSLookups" => &mut self.allow_dns_lookups,
+            "DisableChartDigestTracking" => &mut self.disable_chart_digest_tracking,
+            "DefaultToRetryOnFailure" => &mut self.default_to_retry_on_failure,
             "GitAllBranchReferences" => &mut self.push_rules.all_branch_references,
             "GitForcePushBranch" => &mut self.push_rules.force_push_branch,
             "GitShallowClone" => &mut self.push_rules.shallow_clone,
@@ -163,12 +175,9 @@ impl Gates {
             | "ObjectLevelWorkloadIdentity"
             | "DetectDrift"
             | "CorrectDrift"
-            | "AllowDNSLookups"
             | "OOMWatch"
             | "AdoptLegacyReleases"
-            | "DisableChartDigestTracking"
             | "UseHelm3Defaults"
-            | "DefaultToRetryOnFailure"
             | "FluxStorage" => {
                 return Some(GateEffect::NotApplicable);
             }

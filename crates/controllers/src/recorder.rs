@@ -58,6 +58,7 @@ impl Recorder {
         let controllers = [
             borax_api::source::CONTROLLER,
             borax_api::kustomize::CONTROLLER,
+            borax_api::helm::CONTROLLER,
             borax_api::image::AUTOMATION_CONTROLLER,
             borax_api::image::REFLECTOR_CONTROLLER,
         ];

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use borax_api::helm::HelmRelease;
 use borax_api::image::{ImagePolicy, ImageRepository, ImageUpdateAutomation};
 use borax_api::kustomize::Kustomization;
 use borax_api::source::{
@@ -29,6 +30,8 @@ use crate::upstreams::Upstreams;
 pub struct Stores {
     /// Kustomizations.
     pub kustomizations: Store<Kustomization>,
+    /// HelmReleases.
+    pub helm_releases: Store<HelmRelease>,
     /// GitRepositories.
     pub git_repositories: Store<GitRepository>,
     /// OCIRepositories.
@@ -53,6 +56,7 @@ impl Stores {
     /// Resolves once all of them hold what the API server had at the start.
     pub async fn synced(&self) {
         self.kustomizations.synced().await;
+        self.helm_releases.synced().await;
         self.git_repositories.synced().await;
         self.oci_repositories.synced().await;
         self.helm_repositories.synced().await;

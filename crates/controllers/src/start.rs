@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use borax_api::helm::HelmRelease;
 use borax_api::image::{ImagePolicy, ImageRepository, ImageUpdateAutomation};
 use borax_api::kustomize::{Kustomization, ValuesKind};
 use borax_api::meta::{WATCH_ENABLED, WATCH_LABEL};
@@ -25,6 +26,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::helm_release::HelmReleaseReconciler;
 use crate::image::automation::AutomationReconciler;
 use crate::image::policy::ImagePolicyReconciler;
 use crate::image::repository::ImageRepositoryReconciler;
@@ -42,6 +44,8 @@ pub enum Group {
     Source,
     /// Kustomization.
     Kustomize,
+    /// HelmRelease.
+    Helm,
     /// ImageUpdateAutomation.
     ImageAutomation,
     /// ImageRepository, ImagePolicy.
@@ -50,8 +54,8 @@ pub enum Group {
 
 impl Group {
     /// All that exist.
-    pub const ALL: [Self; 4] =
-        [Self::Source, Self::Kustomize, Self::ImageReflector, Self::ImageAutomation];
+    pub const ALL: [Self; 5] =
+        [Self::Source, Self::Kustomize, Self::Helm, Self::ImageReflector, Self::ImageAutomation];
 }
 
 /// A name that is no group of controllers, or one that does not exist yet.
@@ -66,10 +70,11 @@ impl FromStr for Group {
         match name {
             "source" => Ok(Self::Source),
             "kustomize" => Ok(Self::Kustomize),
+            "helm" => Ok(Self::Helm),
             "image-reflector" => Ok(Self::ImageReflector),
             "image-automation" => Ok(Self::ImageAutomation),
-            "helm" | "notification" => Err(UnknownGroup(format!(
-                "{name:?} does not exist yet; there are source, kustomize, image-reflector, image-automation"
+            "notification" => Err(UnknownGroup(format!(
+                "{name:?} does not exist yet; there are source, kustomize, helm, image-reflector, image-automation"
             ))),
             other => Err(UnknownGroup(format!(
                 "{other:?} is none of source, kustomize, helm, image-reflector, image-automation, notification"
@@ -118,6 +123,9 @@ pub async fn run(
     if groups.contains(&Group::Kustomize) {
         loops.kustomize();
     }
+    if groups.contains(&Group::Helm) {
+        loops.helm();
+    }
     if groups.contains(&Group::ImageAutomation) {
         loops.image_automation();
     }
@@ -142,6 +150,23 @@ impl Loops<'_> {
         let queue = self.controller(Arc::clone(&reconciler));
         reconciler.listen(&queue);
         self.spawn(drift(Arc::clone(&self.shared), Arc::clone(&reconciler), queue.clone()));
+        if !self.shared.options.gates.disable_config_watchers {
+            let (this, wakes) = (Arc::clone(&reconciler), queue.clone());
+            self.configs::<ConfigMap>(move |key| {
+                this.config_changed(ValuesKind::ConfigMap, key, &wakes)
+            });
+            self.configs::<Secret>(move |key| {
+                reconciler.config_changed(ValuesKind::Secret, key, &queue)
+            });
+        }
+    }
+
+    fn helm(&mut self) {
+        let reconciler =
+            HelmReleaseReconciler::new(Arc::clone(&self.shared), self.scope.labels.clone());
+        let queue = self.controller(Arc::clone(&reconciler));
+        reconciler.listen(&queue);
+        self.spawn(helm_drift(Arc::clone(&self.shared), Arc::clone(&reconciler), queue.clone()));
         if !self.shared.options.gates.disable_config_watchers {
             let (this, wakes) = (Arc::clone(&reconciler), queue.clone());
             self.configs::<ConfigMap>(move |key| {
@@ -213,6 +238,7 @@ impl Loops<'_> {
             }};
         }
         follow!(kustomizations, Kustomization);
+        follow!(helm_releases, HelmRelease);
         follow!(git_repositories, GitRepository);
         follow!(oci_repositories, OCIRepository);
         follow!(helm_repositories, HelmRepository);
@@ -331,6 +357,24 @@ async fn drift(shared: Arc<Shared>, reconciler: Arc<KustomizationReconciler>, qu
             // Too many at once to tell whose: anyone's may be among them.
             Err(RecvError::Lagged(_)) => {
                 for object in shared.stores.kustomizations.find(|_| true) {
+                    reconciler.drifted(&key_of(object.as_ref()), &queue);
+                }
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Wakes the HelmReleases whose objects were changed by someone else.
+async fn helm_drift(shared: Arc<Shared>, reconciler: Arc<HelmReleaseReconciler>, queue: Queue) {
+    let mut drifts = shared.cluster.live_releases().drift();
+    loop {
+        match drifts.recv().await {
+            Ok(drift) => {
+                reconciler.drifted(&Key::new(&drift.owner_namespace, &drift.owner_name), &queue)
+            }
+            Err(RecvError::Lagged(_)) => {
+                for object in shared.stores.helm_releases.find(|_| true) {
                     reconciler.drifted(&key_of(object.as_ref()), &queue);
                 }
             }

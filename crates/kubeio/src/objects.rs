@@ -223,10 +223,11 @@ impl crate::live::Live {
         self.settle(id, Written { desired: Digest::of_desired(wanted), fingerprint });
     }
 
-    /// Whether an object that is wanted so lives as it was left by the last write of this process.
-    pub fn is_settled(&self, object: &Value) -> bool {
+    /// Whether an object that is wanted so lives as it was left by the last write of this process, as far as
+    /// `cluster`'s user may know.
+    pub fn is_settled(&self, cluster: &Cluster, object: &Value) -> bool {
         let (gvk, id) = (borax_object::Gvk::of(object), ObjectId::of(object));
-        let known = self.known(&gvk, &id);
+        let known = self.known(cluster, &gvk, &id);
         let (Some(live), Some(written)) = (known.live, known.written) else { return false };
         written.fingerprint.still_holds(&live) && written.desired == Digest::of_desired(object)
     }

@@ -372,7 +372,8 @@ impl Release {
             name: wire.name,
             info: Info::read(&wire.info),
             chart: field(json, "chart").map(StoredChart::read).unwrap_or_default(),
-            config: wire.config.unwrap_or_default(),
+            // Go's decoder makes floats of all numbers.
+            config: borax_helm::plain_values(&Value::Object(wire.config.unwrap_or_default())),
             manifest: wire.manifest,
             hooks: wire.hooks.unwrap_or_default().iter().map(Hook::read).collect(),
             version: wire.version,

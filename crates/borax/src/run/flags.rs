@@ -32,7 +32,7 @@ pub(crate) struct Flags {
     /// The kubeconfig file. KUBECONFIG, then the service account of the pod, otherwise.
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// The controllers to run, separated by commas: source, kustomize, image-reflector,
+    /// The controllers to run, separated by commas: source, kustomize, helm, image-reflector,
     /// image-automation. All that exist by default.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub(crate) controllers: Vec<Group>,

@@ -17,7 +17,7 @@ mod gate;
 mod generate;
 mod report;
 mod run;
-mod target;
+pub(crate) mod target;
 mod variables;
 mod wake;
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use borax_api::kustomize::Kustomization;
-use borax_api::meta::SecretKeyReference;
+use borax_api::meta::{KubeConfigReference, SecretKeyReference};
 use borax_kubeio::{Cluster, ConnectOptions, Source};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::{Api, ResourceExt};
@@ -16,17 +16,95 @@ use crate::options::Options;
 
 /// Why there is no client for a Kustomization. The text is Flux's where Flux has one.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct TargetError(String);
+#[error("{message}")]
+pub(crate) struct TargetError {
+    message: String,
+    missing: bool,
+}
+
+impl TargetError {
+    fn new(message: String) -> Self {
+        Self { message, missing: false }
+    }
+
+    /// Whether the Secret with the kubeconfig is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.missing
+    }
+}
 
 /// Remote clusters by the kubeconfig they were connected with, so that one connection serves all who share it.
 #[derive(Default)]
-pub(super) struct Remotes {
+pub(crate) struct Remotes {
     connected: Mutex<HashMap<[u8; 32], Cluster>>,
 }
 
 /// How many remote clusters stay connected; beyond that the map starts over, and who is in use connects again.
 const MOST_REMOTES: usize = 256;
+
+/// Whose objects go where.
+#[derive(Clone, Copy)]
+pub(crate) struct Reach<'a> {
+    /// The namespace of the object that asks.
+    pub namespace: &'a str,
+    /// Its `spec.kubeConfig`.
+    pub kube_config: Option<&'a KubeConfigReference>,
+    /// Its `spec.serviceAccountName`.
+    pub service_account: &'a str,
+}
+
+impl<'a> Reach<'a> {
+    fn of(object: &'a Kustomization, namespace: &'a str) -> Self {
+        Self {
+            namespace,
+            kube_config: object.spec.kube_config.as_ref(),
+            service_account: &object.spec.service_account_name,
+        }
+    }
+
+    /// The name of the service account to act as, if any.
+    fn account(self, options: &'a Options) -> Option<&'a str> {
+        let default = options.default_service_account.as_str();
+        let name = if self.service_account.is_empty() { default } else { self.service_account };
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// The cluster, acting as the service account.
+    ///
+    /// # Errors
+    /// The kubeconfig's Secret is missing or unusable.
+    pub(crate) async fn cluster(
+        self,
+        local: &Cluster,
+        remotes: &Remotes,
+        options: &Options,
+    ) -> Result<Cluster, TargetError> {
+        let secret = self.kube_config.and_then(|config| config.secret_ref.as_ref());
+        let cluster = match secret {
+            Some(reference) => remote(local, remotes, self.namespace, reference, options).await?,
+            None => local.clone(),
+        };
+        let namespace = self.namespace;
+        Ok(match self.account(options) {
+            Some(name) => cluster.as_user(&format!("system:serviceaccount:{namespace}:{name}")),
+            None => cluster,
+        })
+    }
+
+    /// Whether the service account to act as still exists.
+    ///
+    /// # Errors
+    /// The API server can't say.
+    pub(crate) async fn account_exists(
+        self,
+        local: &Cluster,
+        options: &Options,
+    ) -> Result<bool, kube::Error> {
+        let Some(name) = self.account(options) else { return Ok(true) };
+        let accounts = Api::<ServiceAccount>::namespaced(local.client(), self.namespace);
+        Ok(accounts.get_metadata_opt(name).await?.is_some())
+    }
+}
 
 /// The cluster that `object` is applied to, acting as the service account it names.
 ///
@@ -39,25 +117,7 @@ pub(super) async fn target(
     options: &Options,
 ) -> Result<Cluster, TargetError> {
     let namespace = object.namespace().unwrap_or_default();
-    let secret = object.spec.kube_config.as_ref().and_then(|config| config.secret_ref.as_ref());
-    let cluster = match secret {
-        Some(reference) => remote(local, remotes, &namespace, reference, options).await?,
-        None => local.clone(),
-    };
-    Ok(match service_account(object, options) {
-        Some(name) => cluster.as_user(&format!("system:serviceaccount:{namespace}:{name}")),
-        None => cluster,
-    })
-}
-
-/// The name of the service account to act as, if any.
-pub(super) fn service_account<'a>(
-    object: &'a Kustomization,
-    options: &'a Options,
-) -> Option<&'a str> {
-    let named = object.spec.service_account_name.as_str();
-    let name = if named.is_empty() { options.default_service_account.as_str() } else { named };
-    (!name.is_empty()).then_some(name)
+    Reach::of(object, &namespace).cluster(local, remotes, options).await
 }
 
 /// Whether the service account to act as still exists. Without it a Kustomization that is being deleted can't prune,
@@ -70,10 +130,8 @@ pub(super) async fn can_impersonate(
     object: &Kustomization,
     options: &Options,
 ) -> Result<bool, kube::Error> {
-    let Some(name) = service_account(object, options) else { return Ok(true) };
     let namespace = object.namespace().unwrap_or_default();
-    let accounts = Api::<ServiceAccount>::namespaced(local.client(), &namespace);
-    Ok(accounts.get_metadata_opt(name).await?.is_some())
+    Reach::of(object, &namespace).account_exists(local, options).await
 }
 
 async fn remote(
@@ -86,11 +144,13 @@ async fn remote(
     let id = format!("{namespace}/{}", reference.name);
     let secrets = Api::<Secret>::namespaced(local.client(), namespace);
     let secret = secrets.get(&reference.name).await.map_err(|error| {
+        let missing = matches!(&error, kube::Error::Api(status) if status.code == 404);
         let message = match error {
             kube::Error::Api(status) => status.message,
             other => other.to_string(),
         };
-        TargetError(format!("unable to read KubeConfig secret '{id}' error: {message}"))
+        let message = format!("unable to read KubeConfig secret '{id}' error: {message}");
+        TargetError { message, missing }
     })?;
     let data = secret.data.unwrap_or_default();
     let keys = if reference.key.is_empty() {
@@ -100,7 +160,7 @@ async fn remote(
     };
     let Some(kubeconfig) = keys.iter().find_map(|key| data.get(*key)) else {
         let key = keys[0];
-        return Err(TargetError(format!(
+        return Err(TargetError::new(format!(
             "KubeConfig secret '{id}' does not contain a '{key}' key with a kubeconfig"
         )));
     };
@@ -122,7 +182,7 @@ async fn remote(
     };
     let cluster = Cluster::connect(Source::Foreign(kubeconfig.0.clone()), connect)
         .await
-        .map_err(|error| TargetError(format!("KubeConfig secret '{id}': {error}")))?;
+        .map_err(|error| TargetError::new(format!("KubeConfig secret '{id}': {error}")))?;
     let mut connected = remotes.connected.lock().expect("nothing panics while it holds the map");
     if connected.len() >= MOST_REMOTES {
         connected.clear();

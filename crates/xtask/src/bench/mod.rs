@@ -8,12 +8,15 @@ mod engines;
 mod images;
 mod measure;
 mod operator;
+mod releases;
 
 /// What to measure.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Many Kustomizations on a real control plane: time, CPU, memory and requests
     Operator(operator::Args),
+    /// Many HelmReleases on a real control plane: time, CPU, memory and requests
+    Releases(releases::Args),
     /// The engines beside kustomize, on the same trees
     Engines(engines::Args),
     /// A tree of many files searched for setters, and many image repositories with many tags
@@ -23,6 +26,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Operator(args) => operator::run(&args),
+        Command::Releases(args) => releases::run(&args),
         Command::Engines(args) => engines::run(&args),
         Command::Images(args) => images::run(&args),
     }

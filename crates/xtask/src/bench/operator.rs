@@ -174,14 +174,14 @@ struct Bench {
 }
 
 /// One phase, measured.
-struct Phase {
-    name: &'static str,
-    wall: Duration,
+pub(super) struct Phase {
+    pub(super) name: &'static str,
+    pub(super) wall: Duration,
     /// CPU by program; the operator first.
-    cpu: Vec<(&'static str, Duration)>,
-    peak: u64,
-    requests: BTreeMap<String, usize>,
-    writes: usize,
+    pub(super) cpu: Vec<(&'static str, Duration)>,
+    pub(super) peak: u64,
+    pub(super) requests: BTreeMap<String, usize>,
+    pub(super) writes: usize,
 }
 
 impl Bench {
@@ -364,13 +364,8 @@ impl Bench {
         Ok(())
     }
 
-    /// CPU so far, by program.
     fn cost(&self, operator: Option<&Operator>) -> Vec<(&'static str, Duration)> {
-        let own = operator.and_then(|o| o.usage().ok()).unwrap_or_default().cpu;
-        let parts = Component::ALL
-            .iter()
-            .map(|c| (c.program(), self.plane.usage(*c).unwrap_or_default().cpu));
-        std::iter::once(("operator", own)).chain(parts).collect()
+        cost(&self.plane, operator)
     }
 
     fn measured(
@@ -380,46 +375,66 @@ impl Bench {
         before: &[(&'static str, Duration)],
         operator: &Operator,
     ) -> anyhow::Result<Phase> {
-        let wall = begin.elapsed();
-        let after = self.cost(Some(operator));
-        let cpu = after
-            .iter()
-            .zip(before)
-            .map(|((name, a), (_, b))| (*name, a.saturating_sub(*b)))
-            .collect();
-        let requests: Vec<Request> =
-            self.log.take()?.into_iter().filter(|r| r.user == OPERATOR).collect();
-        let writes = requests.iter().filter(|request| request.writes()).count();
-        let requests = count_by(&requests, Request::label);
-        Ok(Phase { name, wall, cpu, peak: operator.usage()?.peak_resident, requests, writes })
+        measured(&self.plane, &mut self.log, name, begin, before, operator)
     }
 
     fn table(&self, phase: &Phase) -> String {
-        let mut text = String::new();
-        let all: usize = phase.requests.values().sum();
-        let each = all as f64 / self.count as f64;
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "\n{} Kustomizations of {OBJECTS} objects, {}: {:.2} s, peak {} MiB, {all} requests ({each:.1} each)",
-            self.count,
-            phase.name,
-            phase.wall.as_secs_f64(),
-            phase.peak >> 20,
-        );
-        let cpu: Vec<String> = phase
-            .cpu
-            .iter()
-            .map(|(name, time)| format!("{name} {:.2}", time.as_secs_f64()))
-            .collect();
-        let _ = writeln!(text, "  CPU s: {}", cpu.join(", "));
-        let mut requests: Vec<_> = phase.requests.iter().collect();
-        requests.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        for (label, number) in requests.into_iter().take(12) {
-            let _ = writeln!(text, "  {number:>7} {label}");
-        }
-        text
+        table(&format!("Kustomizations of {OBJECTS} objects"), self.count, phase)
     }
+}
+
+/// CPU so far, by program.
+pub(super) fn cost(
+    plane: &ControlPlane,
+    operator: Option<&Operator>,
+) -> Vec<(&'static str, Duration)> {
+    let own = operator.and_then(|o| o.usage().ok()).unwrap_or_default().cpu;
+    let parts =
+        Component::ALL.iter().map(|c| (c.program(), plane.usage(*c).unwrap_or_default().cpu));
+    std::iter::once(("operator", own)).chain(parts).collect()
+}
+
+/// What a phase that began at `begin` has cost.
+pub(super) fn measured(
+    plane: &ControlPlane,
+    log: &mut RequestLog,
+    name: &'static str,
+    begin: Instant,
+    before: &[(&'static str, Duration)],
+    operator: &Operator,
+) -> anyhow::Result<Phase> {
+    let wall = begin.elapsed();
+    let after = cost(plane, Some(operator));
+    let cpu =
+        after.iter().zip(before).map(|((name, a), (_, b))| (*name, a.saturating_sub(*b))).collect();
+    let requests: Vec<Request> = log.take()?.into_iter().filter(|r| r.user == OPERATOR).collect();
+    let writes = requests.iter().filter(|request| request.writes()).count();
+    let requests = count_by(&requests, Request::label);
+    Ok(Phase { name, wall, cpu, peak: operator.usage()?.peak_resident, requests, writes })
+}
+
+/// A phase as it is printed.
+pub(super) fn table(what: &str, count: usize, phase: &Phase) -> String {
+    let mut text = String::new();
+    let all: usize = phase.requests.values().sum();
+    let each = all as f64 / count as f64;
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "\n{count} {what}, {}: {:.2} s, peak {} MiB, {all} requests ({each:.1} each)",
+        phase.name,
+        phase.wall.as_secs_f64(),
+        phase.peak >> 20,
+    );
+    let cpu: Vec<String> =
+        phase.cpu.iter().map(|(name, time)| format!("{name} {:.2}", time.as_secs_f64())).collect();
+    let _ = writeln!(text, "  CPU s: {}", cpu.join(", "));
+    let mut requests: Vec<_> = phase.requests.iter().collect();
+    requests.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    for (label, number) in requests.into_iter().take(12) {
+        let _ = writeln!(text, "  {number:>7} {label}");
+    }
+    text
 }
 
 pub(super) fn free_port() -> anyhow::Result<u16> {

@@ -38,6 +38,10 @@ impl Ref {
         Self::new("kustomize.toolkit.fluxcd.io/v1", "Kustomization", namespace, name)
     }
 
+    pub(crate) fn helm_release(namespace: &str, name: &str) -> Self {
+        Self::new("helm.toolkit.fluxcd.io/v2", "HelmRelease", namespace, name)
+    }
+
     pub(crate) fn git(namespace: &str, name: &str) -> Self {
         Self::new("source.toolkit.fluxcd.io/v1", "GitRepository", namespace, name)
     }
@@ -290,6 +294,14 @@ impl Kube {
     pub(crate) async fn until_ready(&self, id: &Ref, revision: &str) -> Value {
         self.until_some(&format!("{id} becomes ready at {revision:?}"), id, |object| {
             ready(object) == Some("True") && self::revision(object).contains(revision)
+        })
+        .await
+    }
+
+    /// Waits until a HelmRelease is ready with a release of a chart version, and returns it.
+    pub(crate) async fn until_released(&self, id: &Ref, version: &str) -> Value {
+        self.until_some(&format!("chart {version} is released"), id, |object| {
+            super::is_released(object, version)
         })
         .await
     }

@@ -5,6 +5,7 @@
 
 mod app;
 mod borax;
+mod charts;
 mod kube;
 mod timeline;
 mod trees;
@@ -19,6 +20,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use self::app::App;
 pub(crate) use self::borax::Borax;
+pub(crate) use self::charts::{
+    CONFIG, Release, VALUES, chart, helm, helm_release, is_released, oci_repository,
+};
 pub(crate) use self::kube::{Kube, Ref, conditions, message, ready, reason, revision, status_of};
 pub(crate) use self::timeline::Timeline;
 pub(crate) use self::trees::{commit_tree, files_below, project, substituted};
