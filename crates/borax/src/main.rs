@@ -3,13 +3,16 @@
 //! - `borax run`: the controllers ([`run`]).
 //! - `borax build DIR`: what `kustomize build DIR` prints ([`build`]).
 //! - `borax template [NAME] CHART`: what `helm template` prints ([`template`]).
+//! - `borax lint CHART`: what `helm lint` prints ([`lint`]).
 //! - `borax crds`: the custom resource definitions.
 //!
 //! Everything that reads the environment, the disk or the clock starts here or in an adapter.
 
 mod bases;
 mod build;
+mod chart;
 mod disk;
+mod lint;
 mod run;
 mod template;
 
@@ -34,6 +37,8 @@ enum Command {
     Build(build::Flags),
     /// Prints what a chart renders, as `helm template` does.
     Template(template::Flags),
+    /// Examines charts, as `helm lint` does.
+    Lint(template::Flags),
     /// Prints the custom resource definitions.
     Crds,
 }
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
         Command::Run(flags) => run::run(*flags),
         Command::Build(flags) => build::run(&flags),
         Command::Template(flags) => template::run(flags),
+        Command::Lint(flags) => lint::run(flags),
         Command::Crds => print(borax_api::crds_yaml().as_bytes()),
     };
     match result {

@@ -5,46 +5,59 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read as _;
-use std::net::ToSocketAddrs as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, bail};
 use borax_helm::{
-    Chart, Env, OutputOptions, Rendered, TemplateFlags, check_installable, output_files, render,
+    OutputOptions, Rendered, TemplateFlags, ValueFlags, check_installable, output_files, render,
     template_output,
 };
 use clap::Args;
 
-/// Arguments of `borax template`.
+use crate::chart::{self, System};
+
+/// Arguments of a subcommand that reads its flags as Helm does.
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Flags {
-    /// [NAME] CHART and the flags of `helm template`.
+    /// Arguments and flags, as of the helm command.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     args: Vec<OsString>,
 }
 
+impl Flags {
+    /// The arguments as texts.
+    pub(crate) fn texts(self) -> anyhow::Result<Vec<String>> {
+        let text = |arg: OsString| match arg.into_string() {
+            Ok(arg) => Ok(arg),
+            Err(arg) => bail!("the argument {arg:?} is not UTF-8"),
+        };
+        self.args.into_iter().map(text).collect()
+    }
+}
+
 /// Renders and prints.
 pub(crate) fn run(flags: Flags) -> anyhow::Result<()> {
-    let mut args = Vec::with_capacity(flags.args.len());
-    for arg in flags.args {
-        match arg.into_string() {
-            Ok(arg) => args.push(arg),
-            Err(arg) => bail!("the argument {arg:?} is not UTF-8"),
-        }
+    let flags = TemplateFlags::parse(flags.texts()?)?;
+    if flags.help {
+        return crate::print(TemplateFlags::help().as_bytes());
     }
-    let flags = TemplateFlags::parse(args)?;
-    let files =
-        flags.value_files().map(|name| fs::read(name).with_context(|| format!("open {name}")));
-    let files = files.collect::<anyhow::Result<Vec<_>>>()?;
-    let set_file =
-        |name: &str| fs::read_to_string(name).map_err(|error| format!("open {name}: {error}"));
-    let values = flags.value_options(files).merge(&set_file)?;
+    for notice in &flags.notices {
+        say(notice);
+    }
     let options = flags.options(Arc::new(System))?;
-    let chart = Arc::new(load(Path::new(&flags.chart))?);
+    let path = locate(&flags)?;
+    let values = values(&flags.values)?;
+    let chart = Arc::new(chart::load(&path)?);
+    for warning in &chart.warnings {
+        say(&format!("level=WARN msg={warning:?}"));
+    }
     check_installable(&chart)?;
+    if chart.metadata.deprecated {
+        say("level=WARN msg=\"this chart is deprecated\"");
+    }
     let rendered = render(&chart, &values, &options)?;
     match &flags.output_dir {
         None => crate::print(template_output(&rendered, &flags.output())?.as_bytes()),
@@ -54,6 +67,65 @@ pub(crate) fn run(flags: Flags) -> anyhow::Result<()> {
                 if flags.release_name { Path::new(dir).join(release) } else { PathBuf::from(dir) };
             write_files(&rendered, &flags.output(), &dir)
         }
+    }
+}
+
+/// A line on standard error, where nobody may be listening.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Where the chart lies.
+fn locate(flags: &TemplateFlags) -> anyhow::Result<PathBuf> {
+    let name = flags.chart.trim();
+    if flags.source.repo.is_empty() {
+        if Path::new(name).exists() {
+            return Ok(PathBuf::from(name));
+        }
+        if name.starts_with(['/', '.']) {
+            bail!("path {name:?} not found");
+        }
+    }
+    bail!(
+        "{name:?} is no path, and charts are not fetched from repositories or registries: pull it first"
+    );
+}
+
+/// The values that the flags give, their files read.
+pub(crate) fn values(
+    flags: &ValueFlags,
+) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
+    let files = flags.values.iter().map(|name| read(name).map_err(anyhow::Error::msg));
+    let files = files.collect::<anyhow::Result<Vec<_>>>()?;
+    let set_file = |name: &str| {
+        let text = read(name)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    };
+    Ok(flags.options(files).merge(&set_file)?)
+}
+
+/// A values file: `-` is standard input, and the network is not asked.
+fn read(name: &str) -> Result<Vec<u8>, String> {
+    if name.trim() == "-" {
+        let mut text = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut text);
+        return read.map(|_| text).map_err(|e| format!("read standard input: {e}"));
+    }
+    if name.starts_with("http://") || name.starts_with("https://") {
+        return Err(format!("{name}: values are read from files, not fetched"));
+    }
+    fs::read(name).map_err(|e| format!("open {name}: {}", reason(&e)))
+}
+
+/// The cause of an error in the system's words, without its number.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    // As Go has it.
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
     }
 }
 
@@ -71,57 +143,4 @@ fn write_files(rendered: &Rendered, options: &OutputOptions, dir: &Path) -> anyh
     let lines: String =
         written.iter().map(|path| format!("wrote {}\n", dir.join(path).display())).collect();
     crate::print(format!("{lines}\n").as_bytes())
-}
-
-fn load(path: &Path) -> anyhow::Result<Chart> {
-    if path.is_dir() {
-        let mut files = Vec::new();
-        walk(path, "", &mut files)?;
-        return Ok(Chart::from_folder(files)?);
-    }
-    let archive =
-        fs::read(path).with_context(|| format!("can't read the chart {}", path.display()))?;
-    Ok(Chart::from_archive(&archive)?)
-}
-
-fn walk(root: &Path, below: &str, files: &mut Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {
-    let dir = root.join(below);
-    for entry in fs::read_dir(&dir).with_context(|| format!("can't list {}", dir.display()))? {
-        let name = entry?.file_name();
-        let Some(name) = name.to_str() else {
-            bail!("the file name {name:?} in {} is not UTF-8", dir.display())
-        };
-        let path = if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
-        let full = root.join(&path);
-        if full.is_dir() {
-            walk(root, &path, files)?;
-        } else if full.is_file() {
-            let content =
-                fs::read(&full).with_context(|| format!("can't read {}", full.display()))?;
-            files.push((path, content));
-        }
-    }
-    Ok(())
-}
-
-/// The machine as templates see it.
-struct System;
-
-impl Env for System {
-    fn now(&self) -> (i64, u32) {
-        let now = jiff::Timestamp::now();
-        (now.as_second(), now.subsec_nanosecond().unsigned_abs())
-    }
-
-    fn random(&self, buffer: &mut [u8]) {
-        let source =
-            fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(buffer));
-        // Keys and passwords come of it: none at all is better than some that can be guessed.
-        source.expect("a Unix system has /dev/urandom");
-    }
-
-    fn lookup_host(&self, name: &str) -> Vec<String> {
-        let found = (name, 0).to_socket_addrs();
-        found.into_iter().flatten().map(|address| address.ip().to_string()).collect()
-    }
 }

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::builtins;
-use crate::error::FuncError;
+use crate::error::{FuncError, Notice};
 use crate::exec::{Dot, Result, State};
 use crate::func::{Func, Type};
 use crate::node::{Arg, ArgKind, At, Number};
@@ -66,6 +66,11 @@ impl<'t> State<'_, '_, 't> {
     ) -> Result<Value> {
         match result {
             Ok(value) => Ok(value),
+            Err(FuncError::Noted(message, value)) => {
+                let location = self.tree.source.location(node.pos());
+                self.cx.note(Notice { location, function: name.to_owned(), message });
+                Ok(value)
+            }
             Err(e) => {
                 self.at = node;
                 self.fail_with(format!("error calling {name}: {e}"), Some(e))

@@ -34,6 +34,20 @@ pub enum FuncError {
     Parse(String, ParseError),
     /// The rendering went over one of its limits.
     Limit(&'static str),
+    /// No error: the call gives the value, and the words are kept with their place
+    /// ([`Context::notices`](crate::Context::notices)).
+    Noted(String, crate::Value),
+}
+
+/// Words of a function that went on, with their place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// `name:line:column` of the call: line from 1, column in bytes from 0.
+    pub location: String,
+    /// The function.
+    pub function: String,
+    /// Its words.
+    pub message: String,
 }
 
 impl FuncError {
@@ -46,9 +60,10 @@ impl FuncError {
 impl fmt::Display for FuncError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FuncError::Message(text) | FuncError::Wrapped(text, _) | FuncError::Parse(text, _) => {
-                f.write_str(text)
-            }
+            FuncError::Message(text)
+            | FuncError::Wrapped(text, _)
+            | FuncError::Parse(text, _)
+            | FuncError::Noted(text, _) => f.write_str(text),
             FuncError::Exec(e) => e.fmt(f),
             FuncError::Limit(which) => write!(f, "rendering exceeds its limit on {which}"),
         }

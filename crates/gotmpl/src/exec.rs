@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{ExecError, FuncError};
+use crate::error::{ExecError, FuncError, Notice};
 use crate::func::FuncMap;
 use crate::node::{At, Branch, Node, Pipe, Tree};
 use crate::printf;
@@ -49,7 +49,11 @@ pub struct Context<'f> {
     depth: usize,
     written: usize,
     steps: u64,
+    notices: Vec<Notice>,
 }
+
+/// Most notices kept of a rendering.
+const MAX_NOTICES: usize = 1000;
 
 impl<'f> Context<'f> {
     /// A fresh rendering.
@@ -59,7 +63,16 @@ impl<'f> Context<'f> {
         missing_key: MissingKey,
         limits: Limits,
     ) -> Context<'f> {
-        Context { templates, funcs, missing_key, limits, depth: 0, written: 0, steps: 0 }
+        Context {
+            templates,
+            funcs,
+            missing_key,
+            limits,
+            depth: 0,
+            written: 0,
+            steps: 0,
+            notices: Vec::new(),
+        }
     }
 
     /// The templates in force.
@@ -75,6 +88,17 @@ impl<'f> Context<'f> {
     /// What a missing map entry reads as.
     pub fn missing_key(&self) -> MissingKey {
         self.missing_key
+    }
+
+    /// What functions had to say and went on, in order.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    pub(crate) fn note(&mut self, notice: Notice) {
+        if self.notices.len() < MAX_NOTICES {
+            self.notices.push(notice);
+        }
     }
 
     /// Bytes that may still be written.

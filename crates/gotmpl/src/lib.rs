@@ -41,7 +41,7 @@ mod templates;
 mod text;
 mod value;
 
-pub use error::{ExecError, FuncError, ParseError};
+pub use error::{ExecError, FuncError, Notice, ParseError};
 pub use escape::{html_escape, js_escape, query_escape};
 pub use exec::{Context, Limits, MissingKey};
 pub use float::format_float;

@@ -77,9 +77,10 @@ fn run() -> Result<String, String> {
     let text = |e: borax_helm::Error| e.to_string();
     let read = |name: &str| std::fs::read(name).map_err(|e| format!("{name}: {e}"));
     let flags = TemplateFlags::parse(args).map_err(text)?;
-    let contents = flags.value_files().map(read).collect::<Result<Vec<_>, _>>()?;
+    let contents =
+        flags.values.values.iter().map(|name| read(name)).collect::<Result<Vec<_>, _>>()?;
     let set_file = |name: &str| std::fs::read_to_string(name).map_err(|e| format!("{name}: {e}"));
-    let values = flags.value_options(contents).merge(&set_file).map_err(text)?;
+    let values = flags.values.options(contents).merge(&set_file).map_err(text)?;
     let options = flags.options(Arc::new(System)).map_err(text)?;
     let chart = Arc::new(load(&flags.chart)?);
     check_installable(&chart).map_err(text)?;

@@ -21,7 +21,7 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, Error> {
 ///
 /// # Errors
 /// What Helm refuses: paths outside the folder, too large a file or chart, no files.
-pub(crate) fn read(data: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Error> {
+pub fn unpack(data: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Error> {
     // One byte more than allowed, so that going over it is seen.
     let limit = u64::try_from(MAX_CHART + MAX_ENTRIES * 1024).unwrap_or(u64::MAX);
     let mut archive = tar::Archive::new(MultiGzDecoder::new(data).take(limit));

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::archive;
 use crate::error::Error;
-use crate::ignore::Rules;
+use crate::ignore::IgnoreRules;
 use crate::metadata::{self, Lock, Metadata};
 
 /// Largest single file of a chart, in bytes.
@@ -79,10 +79,10 @@ impl Chart {
         let mut files: Vec<(String, Vec<u8>)> = files.into_iter().collect();
         let rules = files.iter().find(|(path, _)| path == ".helmignore");
         let rules = match rules {
-            Some((_, text)) => Rules::parse(text).map_err(Error::Chart)?,
-            None => Rules::default(),
+            Some((_, text)) => IgnoreRules::parse(text)?,
+            None => IgnoreRules::default(),
         };
-        files.retain(|(path, _)| !rules.ignores(path));
+        files.retain(|(path, _)| !rules.leaves_out(path));
         if !files.iter().any(|(path, _)| path == "Chart.yaml") {
             return Err(Error::Chart("Chart.yaml file is missing".into()));
         }
@@ -134,7 +134,7 @@ impl Chart {
     }
 
     fn from_archive_at(data: &[u8], depth: usize) -> Result<Chart, Error> {
-        let files = archive::read(data)?
+        let files = archive::unpack(data)?
             .into_iter()
             .map(|(path, data)| File { path, data: without_bom(data) })
             .collect::<Vec<_>>();

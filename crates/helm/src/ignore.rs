@@ -1,8 +1,10 @@
 //! `.helmignore` and Go's `filepath.Match`. Source: Helm `pkg/ignore/rules.go`.
 
+use crate::error::Error;
+
 /// Rules of a `.helmignore` file, with Helm's default.
 #[derive(Debug)]
-pub(crate) struct Rules {
+pub struct IgnoreRules {
     patterns: Vec<Pattern>,
 }
 
@@ -22,34 +24,39 @@ enum Scope {
     Name,
 }
 
-impl Default for Rules {
+impl Default for IgnoreRules {
     fn default() -> Self {
-        let mut rules = Rules { patterns: Vec::new() };
+        let mut rules = IgnoreRules { patterns: Vec::new() };
         // Dot files among templates are always left out.
         rules.patterns.extend(Pattern::parse("templates/.?*").ok().flatten());
         rules
     }
 }
 
-impl Rules {
-    pub(crate) fn parse(text: &[u8]) -> Result<Rules, String> {
+impl IgnoreRules {
+    /// Reads a `.helmignore` file.
+    ///
+    /// # Errors
+    /// When a pattern is malformed.
+    pub fn parse(text: &[u8]) -> Result<IgnoreRules, Error> {
         let text = String::from_utf8_lossy(text);
         let text = text.trim_start_matches('\u{feff}');
         let mut patterns = Vec::new();
         for line in text.lines() {
-            patterns.extend(Pattern::parse(line)?);
+            patterns.extend(Pattern::parse(line).map_err(Error::Chart)?);
         }
-        patterns.append(&mut Rules::default().patterns);
-        Ok(Rules { patterns })
+        patterns.append(&mut IgnoreRules::default().patterns);
+        Ok(IgnoreRules { patterns })
     }
 
     /// Whether a file, or a folder above it, is left out.
-    pub(crate) fn ignores(&self, path: &str) -> bool {
+    pub(crate) fn leaves_out(&self, path: &str) -> bool {
         let folders = path.match_indices('/').map(|(i, _)| &path[..i]);
-        folders.into_iter().any(|folder| self.matches(folder, true)) || self.matches(path, false)
+        folders.into_iter().any(|folder| self.ignores(folder, true)) || self.ignores(path, false)
     }
 
-    fn matches(&self, path: &str, is_dir: bool) -> bool {
+    /// Whether this file or folder itself is left out.
+    pub fn ignores(&self, path: &str, is_dir: bool) -> bool {
         if path.is_empty() || path == "." {
             return false;
         }

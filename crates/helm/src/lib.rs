@@ -43,6 +43,7 @@ mod flags;
 mod funcs;
 mod glob;
 mod ignore;
+mod lint;
 mod manifest;
 mod metadata;
 mod options;
@@ -57,13 +58,18 @@ mod tree;
 mod values;
 mod yaml;
 
-pub use archive::MAX_CHART;
+pub use archive::{MAX_CHART, unpack};
+pub use borax_gotmpl::Notice;
 pub use capabilities::{Capabilities, HELM_VERSION, KubeVersion};
 pub use chart::{Chart, File, MAX_FILE};
 pub use env::{Env, FixedEnv, Lookup};
 pub use error::Error;
-pub use flags::{TemplateFlags, check_installable};
+pub use flags::{
+    ChartFlags, ClusterFlags, LintFlags, TemplateFlags, ValueFlags, check_installable,
+};
 pub use funcs::hermetic;
+pub use ignore::IgnoreRules;
+pub use lint::{Findings, Folder, LintOptions, Message, Severity, lint};
 pub use manifest::{Hook, HookEvent, INSTALL_ORDER, Manifest, sort as sort_manifests, split};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
 pub use options::{

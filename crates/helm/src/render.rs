@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
 
 use borax_gotmpl::{
-    Context, Elem, Func, FuncError, FuncMap, Limits, Map, MapKind, MissingKey, Object, Shape,
-    Templates, Type, Value,
+    Context, Elem, Func, FuncError, FuncMap, Limits, Map, MapKind, MissingKey, Notice, Object,
+    Shape, Templates, Type, Value,
 };
 use serde_json::Value as Json;
 
@@ -86,6 +86,8 @@ impl Options {
 pub struct Crd {
     /// Path below the root chart.
     pub path: String,
+    /// Path below its own chart.
+    pub file: String,
     /// The file's content.
     pub data: Arc<[u8]>,
 }
@@ -148,7 +150,7 @@ fn prepare(
         return Err(Error::KubeVersion { wanted: wanted.clone(), have: kube.version.clone() });
     }
     let coalesced = plain(&all);
-    let files = execute(&tree, &all, options)?;
+    let (files, _) = execute(&tree, &all, options)?;
     Ok((tree, coalesced, files))
 }
 
@@ -175,6 +177,32 @@ pub(crate) fn plain(values: &Map) -> serde_json::Map<String, Json> {
         Ok(Json::Object(entries)) => entries,
         _ => serde_json::Map::new(),
     }
+}
+
+/// What linting needs of a rendering: texts by path, and what `required` and `fail` had to say. `None`
+/// when charts and values do not fit each other, which Helm's linter leaves unsaid.
+///
+/// # Errors
+/// As [`render`].
+pub(crate) fn lint_templates(
+    chart: &Arc<Chart>,
+    values: &serde_json::Map<String, Json>,
+    options: &Options,
+) -> Result<Option<Executed>, Error> {
+    let user = convert::map(values);
+    let mut tree = Tree::new(chart);
+    // The linter coalesces twice, so a null that the user gave removes nothing.
+    let coalesce = |tree: &Tree, user: &Map| values::coalesce(tree, user, false).ok();
+    if tree.process(&user).is_err() {
+        return Ok(None);
+    }
+    let Some(all) = coalesce(&tree, &user).and_then(|once| coalesce(&tree, &once)) else {
+        return Ok(None);
+    };
+    if !options.skip_schema_validation {
+        schema::validate(&tree, &all)?;
+    }
+    execute(&tree, &all, options).map(Some)
 }
 
 /// Runs a chart's templates: what each gives, by its path below the root chart, unsorted and unread.
@@ -207,14 +235,15 @@ fn take_notes(files: &mut BTreeMap<String, String>, name: &str, sub: bool) -> St
     notes
 }
 
-fn collect_crds(tree: &Tree, parent: Option<&str>, out: &mut Vec<Crd>) {
+/// The CRDs of a chart and those below it.
+pub(crate) fn collect_crds(tree: &Tree, parent: Option<&str>, out: &mut Vec<Crd>) {
     let path = tree.full_path(parent);
     for file in &tree.chart.files {
         let extension = file.path.rsplit('.').next().unwrap_or("");
         let manifest = ["yaml", "yml", "json"].iter().any(|e| extension.eq_ignore_ascii_case(e));
         if file.path.starts_with("crds/") && manifest {
             let path = crate::funcs::clean_path(&format!("{path}/{}", file.path));
-            out.push(Crd { path, data: Arc::clone(&file.data) });
+            out.push(Crd { path, file: file.path.clone(), data: Arc::clone(&file.data) });
         }
     }
     for child in &tree.children {
@@ -426,18 +455,17 @@ fn host(options: &Options) -> Host {
     }
 }
 
-fn execute(
-    tree: &Tree,
-    values: &Map,
-    options: &Options,
-) -> Result<BTreeMap<String, String>, Error> {
+/// What each template gave, by path, and what functions had to say meanwhile.
+pub(crate) type Executed = (BTreeMap<String, String>, Vec<Notice>);
+
+fn execute(tree: &Tree, values: &Map, options: &Options) -> Result<Executed, Error> {
     let host = Rc::new(host(options));
     let funcs = functions(&host);
     let release = Map::new();
     release.set("Name", Value::str(options.release_name.as_str()));
     release.set("Namespace", Value::str(options.namespace.as_str()));
     release.set("IsUpgrade", Value::Bool(options.is_upgrade));
-    release.set("IsInstall", Value::Bool(!options.is_upgrade));
+    release.set("IsInstall", Value::Bool(!options.is_upgrade && !options.lint));
     release.set("Revision", Value::int(options.revision));
     release.set("Service", Value::str("Helm"));
     let root = Root { release: Value::Map(release), capabilities: options.capabilities.value() };
@@ -490,7 +518,7 @@ fn run(
     templates: Arc<Templates>,
     funcs: &FuncMap,
     options: &Options,
-) -> Result<BTreeMap<String, String>, Error> {
+) -> Result<Executed, Error> {
     let missing = if options.strict { MissingKey::Error } else { MissingKey::Zero };
     let mut cx = Context::new(templates, funcs, missing, options.limits);
     let mut out = BTreeMap::new();
@@ -507,7 +535,7 @@ fn run(
         let text = String::from_utf8_lossy(&strip_no_value(text)).into_owned();
         out.insert(r.path.clone(), text);
     }
-    Ok(out)
+    Ok((out, cx.notices().to_vec()))
 }
 
 /// The release name that a `--name-template` gives: Sprig's functions, no data.

@@ -38,7 +38,11 @@ fn check(tree: &Tree, values: &Map, report: &mut String) {
     }
 }
 
-fn single(schema: &[u8], values: &Map) -> Result<(), String> {
+/// Checks values against one schema.
+///
+/// # Errors
+/// Every violation.
+pub(crate) fn single(schema: &[u8], values: &Map) -> Result<(), String> {
     let schema: Json = serde_json::from_slice(schema).map_err(|e| e.to_string())?;
     let values = to_json(&Value::Map(values.clone()), 0)?;
     let values = whole_numbers(values);

@@ -33,7 +33,7 @@ static VALID: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// A version.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Version {
     /// First number.
     pub major: u64,
@@ -102,6 +102,17 @@ impl Version {
             }
         }
         Ok(version)
+    }
+
+    /// Whether the text is a version to the letter: three numbers without `v` or leading zeros.
+    pub(crate) fn is_strict(text: &str) -> bool {
+        let (numbers, _) = text.split_once(['-', '+']).unwrap_or((text, ""));
+        let parts: Vec<&str> = numbers.split('.').collect();
+        let plain = |part: &&str| *part == "0" || !part.starts_with('0');
+        parts.len() == 3
+            && parts.iter().all(plain)
+            && Version::parse(text).is_ok()
+            && !text.starts_with('v')
     }
 
     /// Order by precedence; metadata does not count.

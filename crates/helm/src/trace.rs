@@ -109,7 +109,7 @@ fn chain(error: &ExecError) -> Vec<String> {
                 out.push(inner.to_string());
                 None
             }
-            FuncError::Message(text) => {
+            FuncError::Message(text) | FuncError::Noted(text, _) => {
                 out.push(text.clone());
                 None
             }

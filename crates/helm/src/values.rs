@@ -16,6 +16,7 @@ use crate::yaml;
 pub(crate) fn load(text: &[u8]) -> Result<serde_json::Map<String, Json>, String> {
     let mut values = serde_json::Map::new();
     for document in yaml::documents(text) {
+        let document = document.map_err(|e| format!("error reading yaml document: {e}"))?;
         let next = yaml::read_map(&document)
             .map_err(|e| format!("cannot unmarshal yaml document: {e}"))?;
         merge(&mut values, next);
@@ -33,6 +34,19 @@ pub(crate) fn merge(into: &mut serde_json::Map<String, Json>, from: serde_json::
             }
         }
     }
+}
+
+/// One chart's values as the linter checks them: the user's over the defaults, dependencies left alone.
+///
+/// # Errors
+/// When values are nested too deep.
+pub(crate) fn over(
+    user: &serde_json::Map<String, Json>,
+    defaults: &serde_json::Map<String, Json>,
+) -> Result<Map, Error> {
+    let values = convert::map(user);
+    merge_tables(&values, &convert::map(defaults), false, 0)?;
+    Ok(values)
 }
 
 const TOO_DEEP: &str = "values are nested too deep";

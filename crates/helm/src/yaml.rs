@@ -64,23 +64,41 @@ pub(crate) fn write_pretty(v: &Value) -> Result<String, String> {
     Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
 }
 
-/// Splits a text into YAML documents as Kubernetes' YAMLReader: at lines that start with `---`.
-pub(crate) fn documents(text: &[u8]) -> Vec<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut current: Vec<u8> = Vec::new();
-    for line in text.split_inclusive(|&b| b == b'\n') {
-        let rest = line.strip_prefix(b"---");
-        let separates = rest.is_some_and(|r| r.iter().all(|b| b.is_ascii_whitespace()));
-        if separates {
-            if !current.is_empty() {
-                out.push(std::mem::take(&mut current));
+/// Splits a text into YAML documents as Kubernetes' YAMLReader: at lines that start with `---`, behind
+/// which only a comment may stand. Source: apimachinery `pkg/util/yaml/decoder.go`.
+pub(crate) fn documents(text: &[u8]) -> Documents<'_> {
+    Documents { rest: text }
+}
+
+/// See [`documents`].
+pub(crate) struct Documents<'t> {
+    rest: &'t [u8],
+}
+
+impl Iterator for Documents<'_> {
+    type Item = Result<Vec<u8>, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut document: Vec<u8> = Vec::new();
+        while !self.rest.is_empty() {
+            let end = self.rest.iter().position(|&b| b == b'\n');
+            let (line, rest) = self.rest.split_at(end.map_or(self.rest.len(), |end| end + 1));
+            self.rest = rest;
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if let Some(after) = line.strip_prefix(b"---") {
+                let after = String::from_utf8_lossy(after);
+                let after = after.trim_matches(borax_gotmpl::is_space);
+                if !after.is_empty() && !after.starts_with('#') {
+                    return Some(Err(format!("invalid Yaml document separator: {after}")));
+                }
+                if !document.is_empty() {
+                    return Some(Ok(document));
+                }
             }
-            continue;
+            document.extend_from_slice(line);
+            document.push(b'\n');
         }
-        current.extend_from_slice(line);
+        (!document.is_empty()).then_some(Ok(document))
     }
-    if !current.is_empty() {
-        out.push(current);
-    }
-    out
 }

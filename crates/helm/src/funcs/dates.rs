@@ -150,7 +150,7 @@ pub(super) fn format_duration(nanos: i64) -> String {
 }
 
 /// Go's `time.ParseDuration`, in nanoseconds.
-pub(super) fn parse_duration(s: &str) -> Result<i64, String> {
+pub(crate) fn parse_duration(s: &str) -> Result<i64, String> {
     let invalid = || format!("time: invalid duration {}", borax_gotmpl::quote(s.as_bytes()));
     let (negative, mut rest) = match s.as_bytes().first() {
         Some(b'-') => (true, &s[1..]),

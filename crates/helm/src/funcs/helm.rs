@@ -33,18 +33,14 @@ pub(super) fn add(f: &mut FuncMap, host: &Rc<Host>) {
         let missing = a[1].is_nil() || matches!(&a[1], Value::Str(s) if s.is_empty());
         match (missing, lint) {
             (false, _) => Ok(a[1].clone()),
-            (true, true) => Ok(Value::str("")),
+            (true, true) => Err(FuncError::Noted(text(&a[0]).into_owned(), Value::str(""))),
             (true, false) => Err(warn(&text(&a[0]))),
         }
     });
-    fixed(
-        f,
-        "fail",
-        &[S],
-        move |_, a| {
-            if lint { Ok(Value::str("")) } else { Err(warn(&text(&a[0]))) }
-        },
-    );
+    fixed(f, "fail", &[S], move |_, a| match lint {
+        true => Err(FuncError::Noted(text(&a[0]).into_owned(), Value::str(""))),
+        false => Err(warn(&text(&a[0]))),
+    });
     let lookup = host.lookup.clone().filter(|_| !lint);
     fixed(f, "lookup", &[S, S, S, S], move |_, a| {
         let Some(lookup) = &lookup else {

@@ -36,10 +36,12 @@ use borax_gotmpl::{Context, Func, FuncError, FuncMap, Map, Type, Value};
 
 use crate::env::{Env, Lookup};
 
+pub(crate) use self::dates::parse_duration;
 pub(crate) use self::helm::strip_no_value;
 pub use self::hermetic::hermetic;
 pub(crate) use self::json::{mismatch as json_mismatch, parse as parse_json, to_json};
 pub(crate) use self::paths::{base as base_path, clean as clean_path};
+pub(crate) use self::urls::Url;
 
 /// The maps that templates changed. Only they can hold themselves, so emptying them at the end of a
 /// rendering frees every cycle.

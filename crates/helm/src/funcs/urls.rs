@@ -60,13 +60,14 @@ fn userinfo(user: &str) -> Result<String, FuncError> {
     Ok(url.user.unwrap_or_default())
 }
 
+/// A URL, taken apart.
 #[derive(Debug, Default)]
-struct Url {
-    scheme: String,
+pub(crate) struct Url {
+    pub(crate) scheme: String,
     /// User and password, escaped.
     user: Option<String>,
-    host: String,
-    path: String,
+    pub(crate) host: String,
+    pub(crate) path: String,
     raw_path: String,
     query: String,
     opaque: String,
@@ -128,7 +129,7 @@ fn unescape(s: &str) -> Result<String, String> {
 }
 
 impl Url {
-    fn parse(source: &str) -> Result<Url, String> {
+    pub(crate) fn parse(source: &str) -> Result<Url, String> {
         if source.bytes().any(|b| b < b' ' || b == 0x7f) {
             return Err("net/url: invalid control character in URL".into());
         }

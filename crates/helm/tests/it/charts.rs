@@ -63,9 +63,10 @@ fn chart_files(sections: &BTreeMap<String, String>) -> Vec<(String, Vec<u8>)> {
 
 fn run(sections: &BTreeMap<String, String>) -> Result<String, Error> {
     let flags = TemplateFlags::parse(sections["args"].lines().map(str::to_owned))?;
-    let contents = flags.value_files().map(|f| sections[f].clone().into_bytes()).collect();
+    let contents = flags.values.values.iter().map(|f| sections[f].clone().into_bytes()).collect();
     let values = flags
-        .value_options(contents)
+        .values
+        .options(contents)
         .merge(&|f| Ok(sections.get(f).cloned().unwrap_or_default()))?;
     let options = flags.options(Arc::new(FixedEnv::at(1_700_000_000)))?;
     let chart = Arc::new(Chart::from_folder(chart_files(sections))?);
