@@ -230,27 +230,59 @@ fn class<'a>(tail: &'a str, out: &mut String) -> Result<&'a str, String> {
                 out.push(']');
                 return Ok(after);
             }
-            '\\' => rest = escape(after, true, out)?,
             '[' if after.starts_with(':') && after.contains(":]") => {
                 let end = after.find(":]").map_or(0, |i| i + 2);
                 out.push('[');
                 out.push_str(&after[..end]);
                 rest = &after[end..];
             }
-            '-' if after.starts_with(']') || out.ends_with('[') => {
-                out.push_str("\\-");
-                rest = after;
-            }
-            '[' | '&' | '~' => {
-                out.push('\\');
-                out.push(c);
-                rest = after;
+            // What stands for many characters is no end of a range: a dash after it is a dash.
+            '\\' if after.starts_with(['d', 'D', 'w', 'W', 's', 'S', 'p', 'P']) => {
+                rest = escape(after, true, out)?;
+                if out.ends_with("\\p") || out.ends_with("\\P") {
+                    let end = if rest.starts_with('{') { rest.find('}') } else { Some(0) };
+                    let width = rest.chars().next().map_or(0, char::len_utf8);
+                    let (name, tail) =
+                        rest.split_at(end.map_or(0, |end| end + width.max(1)).min(rest.len()));
+                    out.push_str(name);
+                    rest = tail;
+                }
             }
             _ => {
-                out.push(c);
-                rest = after;
+                rest = single(rest, out)?;
+                if let Some(high) = rest.strip_prefix('-')
+                    && !high.is_empty()
+                    && !high.starts_with(']')
+                {
+                    out.push('-');
+                    rest = single(high, out)?;
+                }
             }
         }
     }
     Err(format!("error parsing regexp: missing closing ]: `[{tail}`"))
+}
+
+/// Translates one character of a class, an end of a range perhaps.
+fn single<'a>(rest: &'a str, out: &mut String) -> Result<&'a str, String> {
+    let Some(c) = rest.chars().next() else { return Ok(rest) };
+    let after = &rest[c.len_utf8()..];
+    if c != '\\' {
+        if matches!(c, '-' | '[' | '&' | '~' | '^') {
+            out.push('\\');
+        }
+        out.push(c);
+        return Ok(after);
+    }
+    let after = escape(after, true, out)?;
+    if !out.ends_with("\\x") {
+        return Ok(after);
+    }
+    // The digits belong to the escape.
+    let end = match after.strip_prefix('{') {
+        Some(body) => body.find('}').map_or(after.len(), |end| end + 2),
+        None => after.chars().take(2).map(char::len_utf8).sum(),
+    };
+    out.push_str(&after[..end]);
+    Ok(&after[end..])
 }

@@ -205,7 +205,7 @@ fn csv(text: &str) -> Result<Vec<String>, String> {
             if let Some(bare) = field.find('"') {
                 let column = at(rest) + bare;
                 return Err(format!(
-                    "parse error on line 1, column {column}: bare \" in non-quoted field"
+                    "parse error on line 1, column {column}: bare \" in non-quoted-field"
                 ));
             }
             fields.push(field.to_owned());

@@ -1,7 +1,13 @@
 //! Private keys: making them, PEM in and out, signing. RSA, ECDSA P-256, Ed25519; DSA can only be made.
 
+use std::convert::Infallible;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crypto_bigint::rand_core::{TryCryptoRng, TryRng};
+use crypto_bigint::{Encoding, RandomBits, RandomMod, U1024, U2048, UnsignedWithMontyForm};
+use crypto_primes::hazmat::{SetBits, SmallFactorsSieveFactory};
+use crypto_primes::{Flavor, is_prime, sieve_and_find};
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
 use p256::ecdsa::signature::Signer as _;
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _};
@@ -40,6 +46,43 @@ impl RngCore for Rng<'_> {
 
 impl CryptoRng for Rng<'_> {}
 
+/// The same for the crate that finds primes, which wants later traits. The key crate's own search takes
+/// seconds where this takes milliseconds.
+struct PrimeRng<'a>(&'a dyn Env);
+
+impl TryRng for PrimeRng<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(Rng(self.0).next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(Rng(self.0).next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), Infallible> {
+        self.0.random(dest);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for PrimeRng<'_> {}
+
+/// A prime of that many bits, the two highest set, so that two of them make a modulus of full size.
+fn prime<T>(env: &dyn Env, bits: u32) -> Result<rsa::BigUint, String>
+where
+    T: UnsignedWithMontyForm + RandomBits + RandomMod + Encoding,
+{
+    let failed = |e: crypto_primes::Error| format!("error generating rsa key: {e}");
+    let sieve = SmallFactorsSieveFactory::<T>::new(Flavor::Any, bits, SetBits::TwoMsb);
+    let found = sieve_and_find(&mut PrimeRng(env), sieve.map_err(failed)?, |_, candidate| {
+        is_prime(Flavor::Any, candidate)
+    });
+    let found = found.map_err(failed)?.ok_or("error generating rsa key: no prime found")?;
+    Ok(rsa::BigUint::from_bytes_be(found.to_be_bytes().as_ref()))
+}
+
 /// A private key.
 pub(super) enum Key {
     Rsa(Box<rsa::RsaPrivateKey>),
@@ -54,9 +97,19 @@ const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 impl Key {
     /// A new RSA key of that many bits.
     pub(super) fn rsa(env: &dyn Env, bits: usize) -> Result<Key, String> {
-        match rsa::RsaPrivateKey::new(&mut Rng(env), bits) {
-            Ok(key) => Ok(Key::Rsa(Box::new(key))),
-            Err(e) => Err(format!("error generating rsa key: {e}")),
+        let exponent = rsa::BigUint::from(65_537_u32);
+        loop {
+            let (p, q) = match bits {
+                2048 => (prime::<U1024>(env, 1024)?, prime::<U1024>(env, 1024)?),
+                4096 => (prime::<U2048>(env, 2048)?, prime::<U2048>(env, 2048)?),
+                _ => return Err(format!("error generating rsa key: no keys of {bits} bits")),
+            };
+            match rsa::RsaPrivateKey::from_p_q(p, q, exponent.clone()) {
+                Ok(key) => return Ok(Key::Rsa(Box::new(key))),
+                // Equal primes, or one that does not go with the exponent: others will.
+                Err(rsa::errors::Error::InvalidPrime | rsa::errors::Error::InvalidExponent) => {}
+                Err(e) => return Err(format!("error generating rsa key: {e}")),
+            }
         }
     }
 

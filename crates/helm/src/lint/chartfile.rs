@@ -168,7 +168,7 @@ fn version(meta: &Metadata) -> Result<(), String> {
         Version::parse(text).map_err(|_| format!("version '{text}' is not a valid SemVer"))?;
     let first = Version { pre: "0".into(), ..Version::default() };
     refuse_if(version.compare(&first).is_le(), || {
-        format!("version {text} is less than or equal to 0.0.0-0")
+        format!("version \"{text}\" is less than or equal to \"0.0.0-0\"")
     })
 }
 

@@ -12,7 +12,7 @@ use borax_helm::{
 use crate::snippets::files;
 
 /// The sections of a case, by name.
-fn sections(text: &str) -> BTreeMap<String, String> {
+pub(crate) fn sections(text: &str) -> BTreeMap<String, String> {
     let mut out: BTreeMap<String, String> = BTreeMap::new();
     let mut name = String::new();
     for line in text.split_inclusive('\n') {
@@ -42,7 +42,7 @@ fn archive(files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
 }
 
 /// The chart's files, archives put together.
-fn chart_files(sections: &BTreeMap<String, String>) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn chart_files(sections: &BTreeMap<String, String>) -> Vec<(String, Vec<u8>)> {
     let mut plain = Vec::new();
     let mut archives: BTreeMap<String, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
     for (name, text) in sections {

@@ -8,5 +8,7 @@
 )]
 
 mod charts;
+mod flags;
 mod hostile;
+mod lint;
 mod snippets;
