@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use borax_helm::{
-    OutputOptions, Rendered, TemplateFlags, ValueFlags, check_installable, output_files, render,
-    template_output,
+    Chart, Error, Options, OutputOptions, Rendered, TemplateFlags, ValueFlags, check_installable,
+    output_files, render, render_templates, template_output,
 };
 use clap::Args;
 
@@ -58,7 +58,10 @@ pub(crate) fn run(flags: Flags) -> anyhow::Result<()> {
     if chart.metadata.deprecated {
         say("level=WARN msg=\"this chart is deprecated\"");
     }
-    let rendered = render(&chart, &values, &options)?;
+    let rendered = match render(&chart, &values, &options) {
+        Ok(rendered) => rendered,
+        Err(error) => return Err(failed(error, &flags, &chart, &values, &options)),
+    };
     match &flags.output_dir {
         None => crate::print(template_output(&rendered, &flags.output())?.as_bytes()),
         Some(dir) => {
@@ -67,6 +70,38 @@ pub(crate) fn run(flags: Flags) -> anyhow::Result<()> {
                 if flags.release_name { Path::new(dir).join(release) } else { PathBuf::from(dir) };
             write_files(&rendered, &flags.output(), &dir)
         }
+    }
+}
+
+/// What a failed rendering leaves to say; with `--debug` also what the templates gave, as far as they did.
+fn failed(
+    error: Error,
+    flags: &TemplateFlags,
+    chart: &Arc<Chart>,
+    values: &serde_json::Map<String, serde_json::Value>,
+    options: &Options,
+) -> anyhow::Error {
+    let of_templates =
+        matches!(error, Error::KubeVersion { .. } | Error::Template(_) | Error::Manifest { .. });
+    if !of_templates {
+        return error.into();
+    }
+    if !flags.debug {
+        return anyhow::anyhow!("{error}\n\nUse --debug flag to render out invalid YAML");
+    }
+    let texts = match error {
+        Error::Manifest { .. } => render_templates(chart, values, options).unwrap_or_default(),
+        _ => std::collections::BTreeMap::new(),
+    };
+    let mut out = String::new();
+    for (path, text) in texts {
+        if !text.trim().is_empty() && !path.ends_with("NOTES.txt") {
+            out.push_str(&format!("---\n# Source: {path}\n{text}\n"));
+        }
+    }
+    match crate::print(format!("{}\n", out.trim()).as_bytes()) {
+        Ok(()) => error.into(),
+        Err(print) => print,
     }
 }
 
