@@ -347,7 +347,7 @@ impl Metadata {
     /// # Errors
     /// It is no chart's archive.
     pub fn from_archive(data: &[u8]) -> Result<Self, Error> {
-        let files = crate::archive::read(data)?;
+        let files = crate::archive::unpack(data)?;
         let find =
             |name: &str| files.iter().find(|(path, _)| path == name).map(|(_, data)| &**data);
         let chart =

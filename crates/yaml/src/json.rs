@@ -17,6 +17,9 @@ use crate::resolve::{self, Resolved};
 use crate::scan::Dialect;
 use crate::{Data, Node, Quoting, Tag};
 
+/// Longest value shown in an error, about.
+const MAX_SHAPE: usize = 4096;
+
 /// Reads the first document of a text as `YAMLToJSON` of sigs.k8s.io/yaml: YAML 1.1 (`yes` is true,
 /// `0777` is 511), keys become texts, of equal keys the last wins, timestamps stay texts.
 ///
@@ -195,16 +198,60 @@ impl<'n> Decoder<'n> {
                 Scalar::Null => Key::of(KeyKind::Null, "<nil>".to_owned()),
             },
             _ => {
-                let shape = match self.value(key)? {
-                    Value::Array(_) => "[]interface {}",
-                    _ => "map[interface {}]interface {}",
-                };
+                self.value(key)?;
+                let mut shape = String::new();
+                self.shape(key, &mut shape)?;
                 let message = format!("yaml: invalid map key: {shape}");
                 return Err(error_at(key, ErrorKind::Content, message));
             }
         };
         self.aliases.leave();
         Ok(name)
+    }
+
+    /// A value as Go's `%#v` shows it, cut when it is long.
+    fn shape(&mut self, node: &'n Node, out: &mut String) -> Result<(), Error> {
+        if out.len() > MAX_SHAPE {
+            return Ok(());
+        }
+        self.aliases.enter(node)?;
+        match &node.data {
+            Data::Scalar(text) => out.push_str(&match self.scalar(node, text)? {
+                Scalar::Null => "interface {}(nil)".to_owned(),
+                Scalar::Bool(value) => value.to_string(),
+                Scalar::Int(value) => value.to_string(),
+                Scalar::Uint(value) => format!("{value:#x}"),
+                Scalar::Float(value) => format_float(value),
+                Scalar::Text(text) => go_quote(&text),
+            }),
+            Data::Sequence(items) => {
+                out.push_str("[]interface {}{");
+                for (i, item) in items.iter().enumerate() {
+                    out.push_str(if i == 0 { "" } else { ", " });
+                    self.shape(item, out)?;
+                }
+                out.push('}');
+            }
+            Data::Mapping(entries) => {
+                let mut shown = Vec::with_capacity(entries.len());
+                for (key, value) in entries {
+                    let mut entry = (String::new(), String::new());
+                    self.shape(key, &mut entry.0)?;
+                    self.shape(value, &mut entry.1)?;
+                    shown.push(entry);
+                }
+                shown.sort();
+                let shown: Vec<String> = shown.iter().map(|(k, v)| format!("{k}:{v}")).collect();
+                out.push_str(&format!("map[interface {{}}]interface {{}}{{{}}}", shown.join(", ")));
+            }
+            Data::Alias(name) => {
+                let target = self.aliases.follow(node, name)?;
+                self.shape(target, out)?;
+                self.aliases.done();
+            }
+        }
+        self.aliases.leave();
+        Ok(())
     }
 
     /// Merges where the merge key stands: later keys override, and it overrides earlier ones.
