@@ -1,6 +1,6 @@
 //! Image updates in Git: a policy's latest image becomes a commit, told as Flux tells it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use borax_testkit::git::{HttpOptions, HttpServer, KeyKind, Repository, SshOptions, SshServer};
 use serde_json::{Value, json};
@@ -57,6 +57,19 @@ const DEPLOYMENT: &str = "# kept\napiVersion: apps/v1\nkind: Deployment\nmetadat
 
 async fn until_value(kube: &Kube, id: &Ref, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     kube.until_some(what, id, holds).await
+}
+
+/// Waits until an event about an object is told; events follow the status they tell of.
+async fn until_told(kube: &Kube, id: &Ref, told: impl Fn(&str, &str, &str) -> bool) {
+    let begin = Instant::now();
+    loop {
+        let events = kube.events(id).await;
+        if events.iter().any(|(kind, reason, message)| told(kind, reason, message)) {
+            return;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "{id}: {events:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn pushed(object: &Value) -> &str {
@@ -127,8 +140,10 @@ async fn the_latest_image_becomes_a_commit() {
         "pushed commit '{}' to branch 'main'\nUpdate\n\nexample.com/app:1.0.0 -> example.com/app:1.2.0\n1.0.0 -> 1.2.0\n",
         &second[..7]
     );
-    let events = kube.events(&id).await;
-    assert!(events.contains(&("Normal".into(), "Succeeded".into(), told)), "{events:?}");
+    until_told(&kube, &id, |kind, reason, message| {
+        kind == "Normal" && reason == "Succeeded" && message == told
+    })
+    .await;
 
     // Somebody turns it back: the source's new artifact wakes it.
     repository.commit("main", &[("deploy/web.yaml", &text)]);
@@ -188,12 +203,11 @@ async fn over_ssh_signed_to_a_branch_of_its_own() {
     let raw = String::from_utf8(repository.read_object("commit", "auto")).unwrap();
     assert!(raw.contains("\ngpgsig -----BEGIN SSH SIGNATURE-----\n"), "{raw}");
     assert!(raw.ends_with("\n\nUpdate from image update automation"), "{raw}");
-    let events = kube.events(&id).await;
     let told = format!(
         "pushed commit '{}' to branch 'auto' and refspecs 'refs/heads/auto:refs/for/main'\n",
         &commit[..7]
     );
-    assert!(events.iter().any(|(_, _, message)| message.starts_with(&told)), "{events:?}");
+    until_told(&kube, &id, |_, _, message| message.starts_with(&told)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -286,11 +300,10 @@ async fn what_is_wrong_is_told_in_flux_words() {
             if stalled { ("Reconciling", "Stalled") } else { ("Stalled", "Reconciling") };
         assert_eq!(status_of(&object, kind), Some("True"), "{name}");
         assert_eq!(status_of(&object, other), None, "{name}");
-        let events = kube.events(&id).await;
-        assert!(
-            events.iter().any(|(kind, r, m)| kind == "Warning" && r == why && m.starts_with(text)),
-            "{name}: {events:?}"
-        );
+        until_told(&kube, &id, |kind, reason, message| {
+            kind == "Warning" && reason == why && message.starts_with(text)
+        })
+        .await;
         kube.delete(&id).await;
     }
     assert_eq!(repository.hash("main"), first, "nothing of this pushed anything");
