@@ -401,7 +401,7 @@ mod tests {
     fn what_no_controller_knows_is_an_error() {
         assert!(parse(&["--no-such-flag"]).is_err());
         assert!(
-            parse(&["--controllers=source,helm"])
+            parse(&["--controllers=source,notification"])
                 .unwrap_err()
                 .to_string()
                 .contains("does not exist yet")
