@@ -12,6 +12,7 @@ use borax_stdx::files::{Files, join};
 use clap::{ArgAction, Args};
 
 use crate::bases::LazyBases;
+use crate::charts::Charts;
 use crate::disk::Disk;
 
 /// Flags of `borax build`.
@@ -35,6 +36,12 @@ pub(crate) struct Flags {
     /// Accepted; exec and container functions are refused.
     #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
     enable_alpha_plugins: bool,
+    /// The Kubernetes version for charts that name none.
+    #[arg(long, default_value = "")]
+    helm_kube_version: String,
+    /// API versions for charts that name none.
+    #[arg(long, value_name = "VERSION")]
+    helm_api_versions: Vec<String>,
     /// Add the label app.kubernetes.io/managed-by.
     #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
     enable_managedby_label: bool,
@@ -43,7 +50,8 @@ pub(crate) struct Flags {
 /// Builds and prints.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let bases = LazyBases::default();
-    let options = Options { remote: Some(&bases), ..options(flags)? };
+    let charts = Charts { bases: &bases };
+    let options = Options { remote: Some(&bases), helm: Some(&charts), ..options(flags)? };
     let here = std::env::current_dir().context("can't tell the current directory")?;
     let here = here.to_str().context("the current directory's path is not UTF-8")?;
     let dir = join(here, &flags.dir);
@@ -82,6 +90,8 @@ fn options(flags: &Flags) -> anyhow::Result<Options<'static>> {
         enable_helm: flags.enable_helm,
         enable_alpha_plugins: flags.enable_alpha_plugins,
         managed_by_label: flags.enable_managedby_label,
+        helm_kube_version: flags.helm_kube_version.clone(),
+        helm_api_versions: flags.helm_api_versions.clone(),
         ..Options::default()
     })
 }

@@ -11,6 +11,7 @@
 mod bases;
 mod build;
 mod chart;
+mod charts;
 mod disk;
 mod lint;
 mod run;

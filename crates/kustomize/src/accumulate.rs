@@ -13,6 +13,7 @@ use crate::documents;
 use crate::generate::{Behavior, merge_data};
 use crate::kustomization::Kustomization;
 use crate::loader::Loader;
+use crate::memo::{self, Inherited};
 use crate::origin::Origin;
 use crate::plugins;
 use crate::resmap::ResMap;
@@ -26,7 +27,7 @@ const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kusto
 const MAX_DEPTH: usize = 100;
 
 /// What has come together so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Accumulator {
     pub(crate) map: ResMap,
     pub(crate) config: SharedConfig,
@@ -227,26 +228,42 @@ impl<'a> Target<'a> {
         let loader = self.loader.descend(build, path)?;
         let mut below = Target::load(build, loader)
             .map_err(|e| e.during(format!("couldn't make target for path '{path}'")))?;
-        below.kustomization.build_metadata.clone_from(&self.kustomization.build_metadata);
-        below.origin = self.origin.as_ref().map(|origin| origin.append(path));
-        below.helm_namespace = match self.kustomization.namespace.as_str() {
-            "" => self.helm_namespace.clone(),
-            namespace => namespace.to_owned(),
-        };
+        let Inherited { build_metadata, origin, helm_namespace } = self.inherited(path);
+        below.kustomization.build_metadata = build_metadata;
+        (below.origin, below.helm_namespace) = (origin, helm_namespace);
         below.depth = self.depth + 1;
         build.choose_schema(&below).map_err(|e| e.at(&below.file()))?;
         Ok(below)
     }
 
     fn accumulate_directory(&self, build: &mut Build<'a>, path: &str) -> Result<Accumulator> {
-        let below = self.below(build, path)?;
-        if below.kustomization.is_component {
-            return fail(format!(
-                "expected kind != 'Component' for path '{}'; list it in 'components'",
-                below.loader.root()
-            ));
+        memo::recall_or(
+            build,
+            path,
+            || self.inherited(path),
+            |build| {
+                let below = self.below(build, path)?;
+                if below.kustomization.is_component {
+                    return fail(format!(
+                        "expected kind != 'Component' for path '{}'; list it in 'components'",
+                        below.loader.root()
+                    ));
+                }
+                below.accumulate(build, Accumulator::default())
+            },
+        )
+    }
+
+    /// What a directory below this one takes over.
+    fn inherited(&self, path: &str) -> Inherited {
+        Inherited {
+            build_metadata: self.kustomization.build_metadata.clone(),
+            origin: self.origin.as_ref().map(|origin| origin.append(path)),
+            helm_namespace: match self.kustomization.namespace.as_str() {
+                "" => self.helm_namespace.clone(),
+                namespace => namespace.to_owned(),
+            },
         }
-        below.accumulate(build, Accumulator::default())
     }
 
     fn accumulate_component(

@@ -26,6 +26,7 @@
 //! ```
 
 mod accumulate;
+mod arena;
 mod build;
 mod config;
 mod decode;
@@ -33,12 +34,14 @@ mod defaults;
 mod diag;
 mod documents;
 mod fieldspec;
+mod finish;
 mod generate;
 mod helm;
 mod id;
 mod kustomization;
 mod loader;
 mod locate;
+mod memo;
 mod merge;
 mod nameref;
 mod objects;
@@ -60,6 +63,7 @@ use borax_stdx::files::Files;
 
 pub use diag::{Diagnostic, Diagnostics};
 pub use helm::{HelmChart, HelmRenderer};
+pub use memo::Memo;
 pub use objects::{Object, Objects};
 pub use options::{Options, Order};
 pub use remote::{Remote, RepoSpec};
@@ -72,20 +76,6 @@ pub use remote::{Remote, RepoSpec};
 /// that don't exist, patches without a target, references outside of the root, circles.
 pub fn build(files: &dyn Files, path: &str, options: &Options<'_>) -> Result<Objects, Diagnostics> {
     let mut build = build::Build::new(files, options);
-    let map = build.run(path)?;
-    let mut objects = Vec::with_capacity(map.resources().len());
-    for resource in map.into_resources() {
-        let Some(node) = resource.node else { continue };
-        let value = scalar::to_value(&build.tree, node).map_err(|found| {
-            let kind = resource::kind(&build.tree, node);
-            let name = resource::name(&build.tree, node);
-            let found = found.during(format!("{kind} {name}"));
-            match &resource.file {
-                Some(file) => found.at(file),
-                None => found,
-            }
-        })?;
-        objects.push(Object { value, file: resource.file.map(|file| file.to_string()) });
-    }
-    Ok(Objects::new(objects, build.warnings))
+    let finished = build.run(path, None)?;
+    Ok(Objects::new(finished.objects(), build.warnings))
 }

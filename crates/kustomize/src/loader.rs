@@ -77,6 +77,7 @@ impl<'a> Loader<'a> {
     /// A file's content.
     pub(crate) fn load(&self, build: &Build<'_>, path: &str) -> Result<Arc<[u8]>> {
         if is_url(path) {
+            build.stop_remembering();
             let Some(remote) = build.options.remote else {
                 return fail(format!("{path}: remote files are not available to this build"))
                     .map_err(|e| e.hint("fetch it first and refer to it by a path"));
@@ -184,6 +185,7 @@ impl<'a> Loader<'a> {
         if self.repositories.iter().any(|above| above.starts_with(&spec.url)) {
             return fail(format!("cycle detected: URI '{}' referenced by itself", spec.url));
         }
+        build.stop_remembering();
         let Some(remote) = build.options.remote else {
             return fail(format!("{}: remote bases are not available to this build", spec.url))
                 .map_err(|e| e.hint("fetch the repository first and refer to it by a path"));

@@ -15,14 +15,13 @@ use crate::config::Config;
 use crate::diag::{Result, fail};
 use crate::fieldspec::{self, split_path};
 use crate::id::{Gvk, NO_NAMESPACE};
-use crate::resmap::ResMap;
 use crate::resource::{self, Ids, PREFIXES, SUFFIXES};
 use crate::tree::{Kind, NodeId, Tree};
 
 /// What is known of an object while references are followed.
-struct Known {
-    node: NodeId,
-    ids: Ids,
+#[derive(Debug, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) ids: Ids,
     name: Text,
     namespace: Text,
     kind: Text,
@@ -30,11 +29,23 @@ struct Known {
     suffixes: Vec<Text>,
 }
 
-struct Index {
-    known: Vec<Known>,
+/// All objects, in slots that keep their numbers while objects come and go.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    known: Vec<Option<Known>>,
     by_former_name: HashMap<Text, Vec<usize>>,
     by_first_namespace: HashMap<Text, Vec<usize>>,
     by_namespace: HashMap<Text, Vec<usize>>,
+}
+
+/// What one object's references were looked for by: what came of them depends on the objects that have
+/// or had such a name, or are or were in such a namespace, and on nothing else.
+#[derive(Debug, Default)]
+pub(crate) struct Lookups {
+    pub(crate) names: Vec<Text>,
+    pub(crate) namespaces: Vec<Text>,
+    /// The object's own identity followed another one, which those after it could see.
+    pub(crate) renames_itself: bool,
 }
 
 /// One search: who refers, with which field, to what kind.
@@ -55,71 +66,82 @@ struct Field<'c> {
     target: &'c Gvk,
 }
 
-/// Makes all references follow.
-pub(crate) fn transform(build: &mut Build<'_>, map: &mut ResMap, config: &Config) -> Result<()> {
-    let mut index = Index::new(build, map);
-    let none_renamed = index.by_former_name.is_empty();
-    // Fields by the kind that has them; those of any kind under the empty one.
-    let mut fields: HashMap<&str, Vec<(usize, &Gvk, Field<'_>)>> = HashMap::new();
-    let mut order = 0;
-    for reference in &config.name_references {
-        for spec in &reference.referrers {
-            let path = split_path(&spec.path, '/');
-            let field = Field { path, text: &spec.path, target: &reference.target };
-            fields.entry(&spec.gvk.kind).or_default().push((order, &spec.gvk, field));
-            order += 1;
-        }
-    }
-    for referrer in 0..index.known.len() {
-        let original = index.known[referrer].ids.original().gvk.clone();
-        let of_kind = fields.get(original.kind.as_str()).into_iter().flatten();
-        let of_any = if original.kind.is_empty() { None } else { fields.get("") };
-        let mut chosen: Vec<_> = of_kind
-            .chain(of_any.into_iter().flatten())
-            .filter(|(_, gvk, _)| original.is_selected(gvk))
-            .collect();
-        chosen.sort_by_key(|(order, ..)| *order);
-        if chosen.is_empty() {
-            continue;
-        }
-        let node = index.known[referrer].node;
-        let subject_namespaces = subject_namespaces(&build.tree, &index.known[referrer])?;
-        if none_renamed {
-            continue;
-        }
-        for (_, _, field) in chosen {
-            let role = field.text.ends_with("roleRef/name").then(|| role_ref(&build.tree, node));
-            let search = Search {
-                index: &index,
-                referrer,
-                target: field.target,
-                role: role.flatten(),
-                subject_namespaces: &subject_namespaces,
-            };
-            let done =
-                fieldspec::descend(&mut build.tree, node, &field.path, None, &mut |tree, at| {
-                    search.set(tree, at)
-                });
-            done.map_err(|e| {
-                let id = &index.known[referrer].ids.current;
-                e.during(format!("updating name reference in '{}' field of '{id}'", field.text))
-            })?;
-            if field.path.first().is_some_and(|first| first == "metadata") {
-                // The referrer's own name may have been the reference.
-                index.known[referrer] = Known::new(build, node);
+/// The fields that may hold names, by the kind that has them; those of any kind under the empty one.
+pub(crate) struct Fields<'c> {
+    by_kind: HashMap<&'c str, Vec<(usize, &'c Gvk, Field<'c>)>>,
+}
+
+impl<'c> Fields<'c> {
+    pub(crate) fn new(config: &'c Config) -> Fields<'c> {
+        let mut by_kind: HashMap<&str, Vec<(usize, &Gvk, Field<'_>)>> = HashMap::new();
+        let mut order = 0;
+        for reference in &config.name_references {
+            for spec in &reference.referrers {
+                let path = split_path(&spec.path, '/');
+                let field = Field { path, text: &spec.path, target: &reference.target };
+                by_kind.entry(&spec.gvk.kind).or_default().push((order, &spec.gvk, field));
+                order += 1;
             }
         }
+        Fields { by_kind }
     }
-    map.forget_index();
-    Ok(())
+}
+
+/// Makes the references of the object in a slot follow.
+pub(crate) fn follow(
+    build: &mut Build<'_>,
+    index: &mut Index,
+    fields: &Fields<'_>,
+    node: NodeId,
+    referrer: usize,
+) -> Result<Lookups> {
+    let mut lookups = Lookups::default();
+    let original = index.at(referrer).ids.original().gvk.clone();
+    let of_kind = fields.by_kind.get(original.kind.as_str()).into_iter().flatten();
+    let of_any = if original.kind.is_empty() { None } else { fields.by_kind.get("") };
+    let mut chosen: Vec<_> = of_kind
+        .chain(of_any.into_iter().flatten())
+        .filter(|(_, gvk, _)| original.is_selected(gvk))
+        .collect();
+    chosen.sort_by_key(|(order, ..)| *order);
+    if chosen.is_empty() {
+        return Ok(lookups);
+    }
+    let subject_namespaces = subject_namespaces(&build.tree, node, index.at(referrer))?;
+    if index.none_renamed() {
+        return Ok(lookups);
+    }
+    for (_, _, field) in chosen {
+        let role = field.text.ends_with("roleRef/name").then(|| role_ref(&build.tree, node));
+        let search = Search {
+            index,
+            referrer,
+            target: field.target,
+            role: role.flatten(),
+            subject_namespaces: &subject_namespaces,
+        };
+        let done = fieldspec::descend(&mut build.tree, node, &field.path, None, &mut |tree, at| {
+            search.set(tree, at, &mut lookups)
+        });
+        done.map_err(|e| {
+            let id = &index.at(referrer).ids.current;
+            e.during(format!("updating name reference in '{}' field of '{id}'", field.text))
+        })?;
+        if field.path.first().is_some_and(|first| first == "metadata") {
+            // The referrer's own name may have been the reference.
+            let known = Known::new(build, node);
+            lookups.renames_itself |= known != *index.at(referrer);
+            index.known[referrer] = Some(known);
+        }
+    }
+    Ok(lookups)
 }
 
 impl Known {
-    fn new(build: &Build<'_>, node: NodeId) -> Known {
+    pub(crate) fn new(build: &Build<'_>, node: NodeId) -> Known {
         let tree = &build.tree;
         let ids = resource::ids(tree, &build.schema, node);
         Known {
-            node,
             name: ids.current.name.clone(),
             namespace: ids.current.namespace.clone(),
             kind: ids.current.gvk.kind.clone(),
@@ -128,42 +150,73 @@ impl Known {
             ids,
         }
     }
+
+    /// The names by which others may refer to the object.
+    pub(crate) fn former_names(&self) -> impl Iterator<Item = &Text> {
+        self.ids.previous.iter().map(|id| &id.name)
+    }
+
+    /// The namespaces that it is in, and was in at first.
+    pub(crate) fn namespaces(&self) -> [Text; 2] {
+        let (first, current) = (self.ids.original(), &self.ids.current);
+        [first.effective_namespace().into(), current.effective_namespace().into()]
+    }
 }
 
 impl Index {
-    fn new(build: &Build<'_>, map: &ResMap) -> Index {
-        let tree = &build.tree;
-        let mut index = Index {
-            known: Vec::new(),
-            by_former_name: HashMap::new(),
-            by_first_namespace: HashMap::new(),
-            by_namespace: HashMap::new(),
-        };
-        for (at, node) in map.nodes().into_iter().enumerate() {
-            let ids = resource::ids(tree, &build.schema, node);
-            for id in &ids.previous {
-                let places = index.by_former_name.entry(id.name.clone()).or_default();
-                if places.last() != Some(&at) {
-                    places.push(at);
+    /// Whether no object was renamed, so that no reference needs to be followed.
+    pub(crate) fn none_renamed(&self) -> bool {
+        self.by_former_name.is_empty()
+    }
+
+    pub(crate) fn at(&self, slot: usize) -> &Known {
+        self.known[slot].as_ref().expect("the slots of a build's objects are filled")
+    }
+
+    /// Fills a slot that is empty, or the one after the last.
+    pub(crate) fn put(&mut self, slot: usize, known: Known) {
+        for name in known.former_names() {
+            let places = self.by_former_name.entry(name.clone()).or_default();
+            if places.last() != Some(&slot) {
+                places.push(slot);
+            }
+        }
+        let [first, current] = known.namespaces();
+        self.by_first_namespace.entry(first).or_default().push(slot);
+        self.by_namespace.entry(current).or_default().push(slot);
+        if slot == self.known.len() {
+            self.known.push(Some(known));
+        } else {
+            self.known[slot] = Some(known);
+        }
+    }
+
+    /// Empties a slot.
+    pub(crate) fn take(&mut self, slot: usize) -> Option<Known> {
+        let known = self.known[slot].take()?;
+        let remove = |map: &mut HashMap<Text, Vec<usize>>, key: &Text| {
+            if let Some(places) = map.get_mut(key) {
+                places.retain(|at| *at != slot);
+                if places.is_empty() {
+                    map.remove(key);
                 }
             }
-            let first = Text::from(ids.original().effective_namespace());
-            let current = Text::from(ids.current.effective_namespace());
-            index.by_first_namespace.entry(first).or_default().push(at);
-            index.by_namespace.entry(current).or_default().push(at);
-            index.known.push(Known::new(build, node));
-        }
-        index
+        };
+        known.former_names().for_each(|name| remove(&mut self.by_former_name, name));
+        let [first, current] = known.namespaces();
+        remove(&mut self.by_first_namespace, &first);
+        remove(&mut self.by_namespace, &current);
+        Some(known)
     }
 }
 
 /// The namespaces of service accounts among a role binding's subjects.
-fn subject_namespaces(tree: &Tree, referrer: &Known) -> Result<HashSet<Text>> {
+fn subject_namespaces(tree: &Tree, node: NodeId, referrer: &Known) -> Result<HashSet<Text>> {
     let mut namespaces = HashSet::new();
     if referrer.kind != "RoleBinding" {
         return Ok(namespaces);
     }
-    let Some(subjects) = tree.field(referrer.node, "subjects") else { return Ok(namespaces) };
+    let Some(subjects) = tree.field(node, "subjects") else { return Ok(namespaces) };
     for subject in tree.content(subjects) {
         let namespace = tree.field(*subject, "namespace");
         if tree.text_at(*subject, &["kind"]) != "ServiceAccount" {
@@ -189,21 +242,21 @@ fn role_ref(tree: &Tree, node: NodeId) -> Option<Gvk> {
 }
 
 impl Search<'_> {
-    fn set(&self, tree: &mut Tree, at: NodeId) -> Result<()> {
+    fn set(&self, tree: &mut Tree, at: NodeId, lookups: &mut Lookups) -> Result<()> {
         if tree.is_null(at) {
             return Ok(());
         }
         match tree.kind(at) {
-            Kind::Scalar => self.set_scalar(tree, at),
-            Kind::Mapping => self.set_mapping(tree, at),
+            Kind::Scalar => self.set_scalar(tree, at, lookups),
+            Kind::Mapping => self.set_mapping(tree, at, lookups),
             Kind::Sequence => {
                 for item in tree.content(at).to_vec() {
                     if tree.is_null(item) {
                         continue;
                     }
                     match tree.kind(item) {
-                        Kind::Scalar => self.set_scalar(tree, item)?,
-                        Kind::Mapping => self.set_mapping(tree, item)?,
+                        Kind::Scalar => self.set_scalar(tree, item, lookups)?,
+                        Kind::Mapping => self.set_mapping(tree, item, lookups)?,
                         Kind::Sequence => {
                             return fail("a list item is expected to be a string or a map");
                         }
@@ -214,12 +267,13 @@ impl Search<'_> {
         }
     }
 
-    fn set_scalar(&self, tree: &mut Tree, at: NodeId) -> Result<()> {
+    fn set_scalar(&self, tree: &mut Tree, at: NodeId, lookups: &mut Lookups) -> Result<()> {
         let old = tree.text(at).clone();
+        lookups.names.push(old.clone());
         let candidates = self.index.by_former_name.get(&old);
         let candidates = candidates.into_iter().flatten().copied().collect();
         let Some(found) = self.select(&old, candidates, false)? else { return Ok(()) };
-        let name = &self.index.known[found].name;
+        let name = &self.index.at(found).name;
         if *name == old {
             return Ok(());
         }
@@ -228,15 +282,17 @@ impl Search<'_> {
     }
 
     /// A map that names both the object and, maybe, its namespace.
-    fn set_mapping(&self, tree: &mut Tree, at: NodeId) -> Result<()> {
+    fn set_mapping(&self, tree: &mut Tree, at: NodeId, lookups: &mut Lookups) -> Result<()> {
         let Some(name) = tree.field(at, "name") else {
             return fail("path config error; no 'name' field in node");
         };
         let old = tree.text(name).clone();
+        lookups.names.push(old.clone());
         let mut candidates: Vec<usize> =
             self.index.by_former_name.get(&old).into_iter().flatten().copied().collect();
         if let Some(namespace) = tree.field(at, "namespace") {
             let namespace = tree.text(namespace).clone();
+            lookups.namespaces.push(namespace.clone());
             let within = |places: &HashMap<Text, Vec<usize>>| {
                 let found = places.get(&namespace).filter(|_| namespace != NO_NAMESPACE);
                 let found: HashSet<usize> =
@@ -249,7 +305,7 @@ impl Search<'_> {
             candidates.retain(|at| places.contains(at));
         }
         let Some(found) = self.select(&old, candidates, true)? else { return Ok(()) };
-        let found = &self.index.known[found];
+        let found = self.index.at(found);
         if found.name == old && found.namespace.is_empty() {
             return Ok(());
         }
@@ -264,8 +320,8 @@ impl Search<'_> {
 
     /// Whether the referrer can refer to the object at all.
     fn may_see(&self, at: usize) -> bool {
-        let referrer = &self.index.known[self.referrer].ids.current;
-        let other = &self.index.known[at];
+        let referrer = &self.index.at(self.referrer).ids.current;
+        let other = self.index.at(at);
         referrer.cluster_scoped
             || other.ids.current.cluster_scoped
             || other.ids.current.same_namespace(referrer)
@@ -278,38 +334,38 @@ impl Search<'_> {
         mut candidates: Vec<usize>,
         with_namespace: bool,
     ) -> Result<Option<usize>> {
-        let known = &self.index.known;
-        let referrer = &known[self.referrer];
+        let known = |at: usize| self.index.at(at);
+        let referrer = known(self.referrer);
         candidates.retain(|at| {
-            let previous = &known[*at].ids.previous;
+            let previous = &known(*at).ids.previous;
             let was = |target: &Gvk| previous.iter().any(|id| id.gvk.is_selected(target));
-            let current = &known[*at].ids.current;
+            let current = &known(*at).ids.current;
             self.may_see(*at)
                 && previous.iter().any(|id| id.name == old)
                 && was(self.target)
                 && self.role.as_ref().is_none_or(was)
                 && (referrer.ids.current.cluster_scoped
                     || current.cluster_scoped
-                    || known[*at].kind == "ServiceAccount"
+                    || known(*at).kind == "ServiceAccount"
                     || current.same_namespace(&referrer.ids.current))
         });
         if candidates.len() == 1 {
             return Ok(Some(candidates[0]));
         }
-        candidates.retain(|at| same_affixes(&known[*at], referrer, true));
+        candidates.retain(|at| same_affixes(known(*at), referrer, true));
         if candidates.len() > 1 {
-            candidates.retain(|at| same_affixes(&known[*at], referrer, false));
+            candidates.retain(|at| same_affixes(known(*at), referrer, false));
         }
         let Some(first) = candidates.first().copied() else { return Ok(None) };
         let same = |at: &usize| {
-            known[*at].name == known[first].name
-                && (!with_namespace || known[*at].namespace == known[first].namespace)
+            known(*at).name == known(first).name
+                && (!with_namespace || known(*at).namespace == known(first).namespace)
         };
         if candidates.iter().all(same) {
             return Ok(Some(first));
         }
         let ids: Vec<String> =
-            candidates.iter().map(|at| known[*at].ids.current.to_string()).collect();
+            candidates.iter().map(|at| known(*at).ids.current.to_string()).collect();
         fail(format!("found multiple possible referrals to {old:?}: {}", ids.join(", ")))
     }
 }

@@ -1,6 +1,7 @@
 //! What a build gives back.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use borax_schema::Scope;
 use serde_json::Value;
@@ -15,10 +16,10 @@ pub struct Objects {
 /// An object of a build.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// The object as JSON.
-    pub value: Value,
+    /// The object as JSON; shared with the [`Memo`](crate::Memo) it came of, if any.
+    pub value: Arc<Value>,
     /// The file in the given view that the object was read from; `None` when it was generated.
-    pub file: Option<String>,
+    pub file: Option<Arc<str>>,
 }
 
 impl Object {
@@ -69,7 +70,7 @@ impl Objects {
 
     /// The objects in order, as JSON.
     pub fn into_values(self) -> impl Iterator<Item = Value> {
-        self.objects.into_iter().map(|object| object.value)
+        self.objects.into_iter().map(|object| Arc::unwrap_or_clone(object.value))
     }
 
     /// Remarks for people: deprecated fields, vars that nothing uses.

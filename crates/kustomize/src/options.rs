@@ -37,6 +37,11 @@ pub struct Options<'a> {
     pub managed_by: String,
     /// Fetches remote bases and files; without it they are errors.
     pub remote: Option<&'a dyn Remote>,
+    /// The Kubernetes version for charts that name none (`--helm-kube-version`); empty for the
+    /// renderer's own.
+    pub helm_kube_version: String,
+    /// The API versions for charts that name none (`--helm-api-versions`).
+    pub helm_api_versions: Vec<String>,
     /// Renders charts; without it they are errors.
     pub helm: Option<&'a dyn HelmRenderer>,
 }
@@ -51,6 +56,8 @@ impl Default for Options<'_> {
             managed_by_label: false,
             managed_by: "kustomize-v5.8.2".to_owned(),
             remote: None,
+            helm_kube_version: String::new(),
+            helm_api_versions: Vec::new(),
             helm: None,
         }
     }

@@ -21,6 +21,13 @@ pub(crate) struct ResMap {
     index: Option<Index>,
 }
 
+impl Clone for ResMap {
+    /// Without the index, which is soon made anew.
+    fn clone(&self) -> ResMap {
+        ResMap { list: self.list.clone(), index: None }
+    }
+}
+
 /// Identities, as they were when the index was made.
 #[derive(Debug, Default)]
 struct Index {
@@ -62,10 +69,6 @@ impl ResMap {
     /// As [`ResMap::resources_mut`], for changes that touch no identity.
     pub(crate) fn resources_keeping_ids(&mut self) -> &mut [Resource] {
         &mut self.list
-    }
-
-    pub(crate) fn into_resources(self) -> Vec<Resource> {
-        self.list
     }
 
     /// The nodes of the objects that were not deleted.

@@ -66,7 +66,7 @@ pub(crate) struct Resource {
 }
 
 /// An object's identities: now, and before each renaming (oldest first).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ids {
     pub(crate) current: ResId,
     pub(crate) previous: Vec<ResId>,

@@ -25,6 +25,16 @@ impl Schema {
         !self.chosen
     }
 
+    /// Whether the built-in schema was needed since this was asked last.
+    pub(crate) fn take_used(&self) -> bool {
+        self.used.take()
+    }
+
+    /// Says that the built-in schema was needed.
+    pub(crate) fn mark_used(&self) {
+        self.used.set(true);
+    }
+
     /// Chooses the built-in schema.
     pub(crate) fn choose_built_in(&mut self) {
         self.chosen = true;

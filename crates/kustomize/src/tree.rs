@@ -9,6 +9,7 @@
 
 use borax_yaml::{Data, Node, Style, Tag, Text};
 
+use crate::arena::{Arena, page_of};
 use crate::diag::{Diagnostics, Result, fail};
 use crate::scalar;
 
@@ -38,7 +39,14 @@ pub(crate) struct Cell {
 /// All nodes of a build.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
-    cells: Vec<Cell>,
+    pub(crate) cells: Arena,
+}
+
+impl NodeId {
+    /// The page that the node's cell is on.
+    pub(crate) fn page(self) -> u32 {
+        page_of(self.0)
+    }
 }
 
 impl Kind {
@@ -53,9 +61,7 @@ impl Kind {
 
 impl Tree {
     pub(crate) fn push(&mut self, cell: Cell) -> NodeId {
-        let id = NodeId(self.cells.len() as u32);
-        self.cells.push(cell);
-        id
+        NodeId(self.cells.push(cell))
     }
 
     fn empty(&mut self, kind: Kind, tag: Tag) -> NodeId {
@@ -95,11 +101,11 @@ impl Tree {
     }
 
     pub(crate) fn cell(&self, id: NodeId) -> &Cell {
-        &self.cells[id.0 as usize]
+        self.cells.get(id.0)
     }
 
     pub(crate) fn cell_mut(&mut self, id: NodeId) -> &mut Cell {
-        &mut self.cells[id.0 as usize]
+        self.cells.get_mut(id.0)
     }
 
     pub(crate) fn kind(&self, id: NodeId) -> Kind {

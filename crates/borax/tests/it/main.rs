@@ -6,6 +6,7 @@ mod harness;
 mod automation;
 mod automation_races;
 mod budget;
+mod build_charts;
 mod charts;
 mod d1;
 mod d1_updates;

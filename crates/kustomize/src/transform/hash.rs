@@ -15,16 +15,23 @@ use crate::tree::{Kind, NodeId, Tree};
 /// Ends the names of all objects that ask for it with their hash.
 pub(crate) fn transform(tree: &mut Tree, schema: &Schema, map: &mut ResMap) -> Result<()> {
     for object in map.nodes() {
-        if resource::annotation(tree, object, NEEDS_HASH).is_none_or(|value| value != ENABLED) {
-            continue;
+        if add(tree, schema, object)? {
+            map.forget_index();
         }
-        let hash = hash(tree, object)?;
-        resource::store_previous_id(tree, schema, object)?;
-        let name = format!("{}-{hash}", resource::name(tree, object));
-        resource::set_name(tree, object, &name)?;
-        map.forget_index();
     }
     Ok(())
+}
+
+/// Ends the name of an object that asks for it with its hash.
+pub(crate) fn add(tree: &mut Tree, schema: &Schema, object: NodeId) -> Result<bool> {
+    if resource::annotation(tree, object, NEEDS_HASH).is_none_or(|value| value != ENABLED) {
+        return Ok(false);
+    }
+    let hash = hash(tree, object)?;
+    resource::store_previous_id(tree, schema, object)?;
+    let name = format!("{}-{hash}", resource::name(tree, object));
+    resource::set_name(tree, object, &name)?;
+    Ok(true)
 }
 
 fn hash(tree: &mut Tree, object: NodeId) -> Result<String> {

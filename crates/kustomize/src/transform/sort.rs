@@ -5,9 +5,6 @@
 use crate::decode::Object;
 use crate::diag::{Result, fail};
 use crate::id::ResId;
-use crate::resmap::ResMap;
-use crate::schema::Schema;
-use crate::tree::Tree;
 
 const FIRST: [&str; 22] = [
     "Namespace",
@@ -36,7 +33,7 @@ const FIRST: [&str; 22] = [
 const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
 /// What `sortOptions` says.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct SortOptions {
     order: String,
     lists: Option<(Vec<String>, Vec<String>)>,
@@ -57,15 +54,14 @@ impl SortOptions {
         Ok(SortOptions { order, lists })
     }
 
-    /// Sorts as the options say.
-    pub(crate) fn apply(&self, tree: &Tree, schema: &Schema, map: &mut ResMap) -> Result<()> {
+    /// The order that the options ask for: places in the list, first to last.
+    pub(crate) fn order(&self, ids: &[&ResId]) -> Result<Vec<usize>> {
         match (self.order.as_str(), &self.lists) {
-            ("legacy", None) => by_kind(tree, schema, map, &rank),
+            ("legacy", None) => Ok(by_kind(ids, &rank)),
             ("legacy", Some((first, last))) => {
-                let rank = |kind: &str| list_rank(kind, first, last);
-                by_kind(tree, schema, map, &rank)
+                Ok(by_kind(ids, &|kind: &str| list_rank(kind, first, last)))
             }
-            ("fifo", None) => Ok(()),
+            ("fifo", None) => Ok((0..ids.len()).collect()),
             ("fifo", Some(_)) => fail(
                 "the field 'sortOptions.legacySortOptions' is set but the selected sort order is \
                  'fifo', not 'legacy'",
@@ -77,9 +73,9 @@ impl SortOptions {
     }
 }
 
-/// Sorts in kustomize's fixed order of kinds.
-pub(crate) fn legacy(tree: &Tree, schema: &Schema, map: &mut ResMap) -> Result<()> {
-    by_kind(tree, schema, map, &rank)
+/// kustomize's fixed order of kinds.
+pub(crate) fn legacy(ids: &[&ResId]) -> Vec<usize> {
+    by_kind(ids, &rank)
 }
 
 /// A kind's place in the fixed order.
@@ -97,13 +93,7 @@ fn list_rank<S: AsRef<str>>(kind: &str, first: &[S], last: &[S]) -> i32 {
     }
 }
 
-fn by_kind(
-    tree: &Tree,
-    schema: &Schema,
-    map: &mut ResMap,
-    rank: &dyn Fn(&str) -> i32,
-) -> Result<()> {
-    let ids: Vec<ResId> = map.ids(tree, schema).iter().map(|ids| ids.current.clone()).collect();
+fn by_kind(ids: &[&ResId], rank: &dyn Fn(&str) -> i32) -> Vec<usize> {
     let key = |id: &ResId| {
         let or =
             |part: &str, none: &str| if part.is_empty() { none.to_owned() } else { part.into() };
@@ -115,9 +105,7 @@ fn by_kind(
         };
         (rank(&id.gvk.kind), group, id.gvk.sort_text(), place)
     };
-    let resources = std::mem::take(map.resources_mut());
-    let mut keyed: Vec<_> = ids.iter().map(key).zip(resources).collect();
-    keyed.sort_by(|left, right| left.0.cmp(&right.0));
-    *map.resources_mut() = keyed.into_iter().map(|(_, resource)| resource).collect();
-    Ok(())
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    order.sort_by_cached_key(|at| key(ids[*at]));
+    order
 }

@@ -29,10 +29,28 @@ impl Remote for Net {
 struct Charts;
 
 impl HelmRenderer for Charts {
-    fn render(&self, chart: &HelmChart, _: &dyn Files) -> Result<Vec<u8>, String> {
+    fn pull(&self, chart: &HelmChart) -> Result<Arc<dyn Files>, String> {
+        assert_eq!(chart.repo, "https://charts.example.org");
+        Ok(Arc::new(MemoryFiles::from_iter([("/values.yaml", &b"{v: 0, w: 2, gone: 3}"[..])])))
+    }
+
+    fn render(
+        &self,
+        chart: &HelmChart,
+        files: &dyn Files,
+        directory: &str,
+    ) -> Result<Vec<u8>, String> {
+        assert!(files.kind(directory).unwrap().is_some());
+        let values: Vec<String> = chart
+            .values
+            .iter()
+            .map(|(_, text)| String::from_utf8_lossy(text).trim().replace('\n', ", "))
+            .collect();
         let text = format!(
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {}, namespace: {}}}\ndata: {{v: {}}}\n",
-            chart.release_name, chart.namespace, chart.values[0]["v"]
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {}, namespace: {}}}\ndata: {{v: '{}'}}\n",
+            chart.release_name,
+            chart.namespace,
+            values.join("; ")
         );
         Ok(text.into_bytes())
     }
@@ -61,10 +79,20 @@ fn without_a_network_the_url_is_named() {
 
 #[test]
 fn charts_are_rendered_into_the_namespace_and_then_left_alone() {
-    let text = "namespace: ns1\nnamePrefix: p-\nhelmCharts: [{name: c, releaseName: r, valuesInline: {v: 1}}]";
+    let text = "namespace: ns1\nnamePrefix: p-\nhelmCharts: [{name: c, releaseName: r, \
+                repo: 'https://charts.example.org', valuesInline: {v: 1, gone: null}}]";
     let options = Options { enable_helm: true, helm: Some(&Charts), ..Options::default() };
     let text = run(text, &options).unwrap();
     assert!(text.contains("name: p-r\n  namespace: ns1"), "{text}");
+    // The chart's own values are part of what is given to it, and null takes one out.
+    assert!(text.contains("v: 'v: 1, w: 2'"), "{text}");
+}
+
+#[test]
+fn a_chart_that_is_nowhere_is_named() {
+    let options = Options { enable_helm: true, helm: Some(&Charts), ..Options::default() };
+    let found = run("helmCharts: [{name: c}]", &options).unwrap_err();
+    assert!(found.contains("no chart found at '/a/charts/c'"), "{found}");
 }
 
 #[test]

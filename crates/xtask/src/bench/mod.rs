@@ -10,6 +10,7 @@ mod images;
 mod measure;
 mod operator;
 mod releases;
+mod trees;
 
 /// What to measure.
 #[derive(clap::Subcommand)]
