@@ -2,7 +2,7 @@
 //!
 //! Source of behaviour: kustomize `api/hasher/hasher.go`, `api/internal/builtins/HashTransformer.go`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::diag::Result;
@@ -63,9 +63,22 @@ fn field_value(tree: &mut Tree, object: NodeId, field: &str) -> Result<Value> {
         return Ok(Value::String(tree.text(node).to_string()));
     }
     Ok(match to_value(tree, node)? {
-        Value::Object(map) => Value::Object(map),
+        Value::Object(map) => as_floats(Value::Object(map)),
         _ => Value::Null,
     })
+}
+
+/// The value as Go decodes it from JSON: all numbers are floats, so large ones lose digits.
+fn as_floats(value: Value) -> Value {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().and_then(Number::from_f64);
+            Value::Number(float.unwrap_or(number))
+        }
+        Value::Array(items) => items.into_iter().map(as_floats).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, as_floats(value))).collect(),
+        other => other,
+    }
 }
 
 /// The JSON that Go makes of a `yaml.Node` struct.

@@ -46,7 +46,9 @@ fn random_trees_agree_with_kustomize() {
         writeln!(ask, "{question}").unwrap();
         let answer: Value = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
         let ours = build(&files(&tree), "/t/top", &Options::default());
-        match (ours, answer["yaml"].as_str()) {
+        // A program that is not kustomize itself has no version.
+        let theirs = answer["yaml"].as_str().map(|text| text.replace("(devel)", "v5.8.2"));
+        match (ours, theirs) {
             (Ok(ours), Some(theirs)) if ours.to_yaml() == theirs => built += 1,
             (Err(_), None) => failed += 1,
             (Ok(ours), Some(theirs)) => different.push(format!(

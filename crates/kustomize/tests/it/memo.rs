@@ -8,10 +8,10 @@ use crate::random::{change, files, tree};
 fn a_memo_gives_what_a_build_from_nothing_gives() {
     let options = Options::default();
     let (mut built, mut failed) = (0, 0);
-    for seed in 0..400 {
+    for seed in 0..150 {
         let mut tree = tree(seed);
         let mut memo = Memo::default();
-        for step in 0..8 {
+        for step in 0..6 {
             let files = files(&tree);
             let again = memo.build(&files, "/t/top", &options);
             let anew = build(&files, "/t/top", &options);
@@ -24,5 +24,5 @@ fn a_memo_gives_what_a_build_from_nothing_gives() {
         }
     }
     // Neither sort of outcome may be all there is.
-    assert!(built > 500 && failed > 100, "{built} built, {failed} failed");
+    assert!(built > 150 && failed > 100, "{built} built, {failed} failed");
 }

@@ -2,7 +2,7 @@
 //!
 //! Names come from a short list, so that objects meet: references find their objects, patches their
 //! targets, generators what they merge with. Values come from a list of texts that YAML readers disagree
-//! about. A third of the trees ends in an error, which is as good a question as any.
+//! about. Some trees end in an error, which is as good a question as any.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,16 +13,21 @@ use borax_stdx::files::MemoryFiles;
 pub(crate) type Tree = BTreeMap<String, String>;
 
 /// A source of choices (splitmix64).
-pub(crate) struct Dice(u64);
+pub(crate) struct Dice {
+    state: u64,
+    /// Kind and name of the objects that the tree has so far.
+    known: Vec<(&'static str, &'static str)>,
+}
 
 impl Dice {
     pub(crate) fn new(seed: u64) -> Dice {
-        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bd1_e995)
+        let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bd1_e995;
+        Dice { state, known: Vec::new() }
     }
 
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((mixed ^ (mixed >> 31)) % bound as u64) as usize
@@ -31,6 +36,28 @@ impl Dice {
     /// Once in `of` throws.
     fn once_in(&mut self, of: usize) -> bool {
         self.below(of) == 0
+    }
+
+    /// Kind and name of an object that is there; now and then of one that may not be.
+    fn target(&mut self) -> (&'static str, &'static str) {
+        if self.known.is_empty() || self.once_in(12) {
+            return (self.pick(&KINDS), self.pick(&NAMES));
+        }
+        let at = self.below(self.known.len());
+        self.known[at]
+    }
+
+    /// Kind and name of an object that is not there yet, as a rule.
+    fn new_object(&mut self) -> (&'static str, &'static str) {
+        let mut found = (self.pick(&KINDS), self.pick(&NAMES));
+        for _ in 0..if self.once_in(30) { 0 } else { 20 } {
+            if !self.known.contains(&found) {
+                break;
+            }
+            found = (self.pick(&KINDS), self.pick(&NAMES));
+        }
+        self.known.push(found);
+        found
     }
 
     fn pick<'l>(&mut self, list: &[&'l str]) -> &'l str {
@@ -156,7 +183,6 @@ fn objects(dice: &mut Dice) -> String {
 }
 
 fn fields(dice: &mut Dice, text: &mut String) {
-    let name = |dice: &mut Dice| dice.pick(&NAMES);
     if dice.once_in(3) {
         let _ = writeln!(text, "namespace: {}", dice.pick(&SPACES));
     }
@@ -187,15 +213,19 @@ fn fields(dice: &mut Dice, text: &mut String) {
         let _ =
             writeln!(text, "images:\n- name: {}\n  {what}", dice.pick(&["app", "reg.io/x/app"]));
     }
-    if dice.once_in(6) {
-        let _ = writeln!(text, "replicas:\n- name: {}\n  count: {}", name(dice), dice.below(9));
+    let is_workload = |known: &&(&str, &str)| ["Deployment", "StatefulSet"].contains(&known.0);
+    let workload = dice.known.iter().find(is_workload).copied();
+    if let Some((_, name)) = workload.filter(|_| dice.once_in(6)) {
+        let _ = writeln!(text, "replicas:\n- name: {name}\n  count: {}", dice.below(9));
     }
     for (field, secret) in [("configMapGenerator", false), ("secretGenerator", true)] {
         if dice.once_in(4) {
-            let _ = writeln!(text, "{field}:\n- name: {}", name(dice));
+            let made = dice.pick(&["made", "more", "own"]);
+            let made = if dice.once_in(8) { dice.pick(&NAMES) } else { made };
+            let _ = writeln!(text, "{field}:\n- name: {made}");
             let _ =
                 writeln!(text, "  literals: [k=v{}, {}=x]", dice.below(3), dice.pick(&["l", "m"]));
-            if dice.once_in(3) {
+            if dice.once_in(6) {
                 let _ =
                     writeln!(text, "  behavior: {}", dice.pick(&["merge", "replace", "create"]));
             }
@@ -291,8 +321,7 @@ fn api_version(kind: &str) -> &'static str {
 }
 
 fn object(dice: &mut Dice) -> String {
-    let kind = dice.pick(&KINDS);
-    let name = dice.pick(&NAMES);
+    let (kind, name) = dice.new_object();
     let mut text =
         format!("apiVersion: {}\nkind: {kind}\n{}", api_version(kind), metadata(dice, name));
     let other = dice.pick(&NAMES);
@@ -304,7 +333,7 @@ fn object(dice: &mut Dice) -> String {
             }
             let _ = write!(text, "  template:\n{}", pod(dice, "    "));
             if kind == "StatefulSet" && dice.once_in(2) {
-                let _ = write!(text, "  serviceName: {other}\n");
+                let _ = writeln!(text, "  serviceName: {other}");
             }
         }
         "CronJob" => {
@@ -343,7 +372,7 @@ fn object(dice: &mut Dice) -> String {
                 dice.pick(&["a", "b", "default"])
             );
             if dice.once_in(2) {
-                let _ = write!(text, "  namespace: {}\n", dice.pick(&SPACES));
+                let _ = writeln!(text, "  namespace: {}", dice.pick(&SPACES));
             }
         }
         "Role" | "ClusterRole" => {
@@ -421,49 +450,27 @@ fn pod(dice: &mut Dice, indent: &str) -> String {
 }
 
 fn patch(dice: &mut Dice) -> String {
-    let kind = dice.pick(&KINDS);
-    let name = dice.pick(&NAMES);
-    let target = match dice.below(4) {
+    let (kind, name) = dice.target();
+    let workload = ["Deployment", "StatefulSet"].contains(&kind);
+    let target = match dice.below(5) {
         0 => format!("  target: {{kind: {kind}}}\n"),
         1 => {
-            format!("  target: {{kind: {kind}, name: {}}}\n", dice.pick(&["a|b", ".*", "web", "d"]))
+            let names = dice.pick(&["a|b", ".*", "web", "d"]);
+            format!("  target: {{kind: {kind}, name: {names}}}\n")
         }
-        2 => format!(
-            "  target: {{labelSelector: \"{}\"}}\n",
-            dice.pick(&["app=web", "tier", "app!=v"])
-        ),
+        2 => {
+            let labels = dice.pick(&["app=web", "tier", "app!=v"]);
+            format!("  target: {{labelSelector: \"{labels}\"}}\n")
+        }
         _ => String::new(),
     };
-    if dice.once_in(3) && !target.is_empty() {
-        let operation = dice.pick(&[
-            "{op: add, path: /metadata/labels/new, value: \"1\"}",
-            "{op: add, path: /metadata/annotations, value: {z: y}}",
-            "{op: remove, path: /spec/replicas}",
-            "{op: replace, path: /spec/replicas, value: 7}",
-            "{op: add, path: /spec/template/spec/containers/0/args/-, value: more}",
-            "{op: test, path: /kind, value: Deployment}",
-            "{op: copy, from: /metadata/name, path: /metadata/labels/was}",
-            "{op: replace, path: /metadata/name, value: renamed}",
-            "{op: add, path: /spec/list/0, value: {name: c}}",
-            "{op: add, path: /data/new, value: yes}",
-        ]);
-        return format!("- patch: |-\n    - {operation}\n{target}");
+    if dice.once_in(3) {
+        let operation = operation(dice, workload);
+        return format!(
+            "- patch: |-\n    - {operation}\n  target: {{kind: {kind}, name: {name}}}\n"
+        );
     }
-    let body = match dice.below(10) {
-        0 => "$patch: delete\n".to_owned(),
-        1 => "metadata:\n  labels:\n    added: \"on\"\n  annotations:\n    note: null\n".to_owned(),
-        2 => "spec:\n  replicas: 9\n".to_owned(),
-        3 => format!(
-            "spec:\n  template:\n    spec:\n      containers:\n      - name: {}\n        env:\n        - name: E\n          value: {}\n        - name: G\n          value: g\n",
-            dice.pick(&["main", "side", "new"]), dice.pick(&["\"2\"", "y", "\"\""])
-        ),
-        4 => "spec:\n  template:\n    spec:\n      containers:\n      - name: side\n        $patch: delete\n".to_owned(),
-        5 => format!("data:\n  k: {}\n  extra: {}\n", dice.pick(&SCALARS), dice.pick(&SCALARS)),
-        6 => "spec:\n  ports:\n  - port: 80\n    targetPort: http\n  - port: 99\n".to_owned(),
-        7 => format!("spec:\n  list:\n  - name: {}\n    v: new\n  flags: [{}]\n  size: null\n", dice.pick(&["a", "c"]), dice.pick(&SCALARS)),
-        8 => "spec:\n  template:\n    spec:\n      containers:\n      - $patch: replace\n      - name: only\n        image: one\n".to_owned(),
-        _ => "spec:\n  template:\n    spec:\n      volumes:\n      - name: v\n        $retainKeys: [name, emptyDir]\n        emptyDir: {}\n".to_owned(),
-    };
+    let body = merge(dice, kind, workload);
     let head =
         format!("apiVersion: {}\nkind: {kind}\nmetadata:\n  name: {name}\n", api_version(kind));
     let body = match body.strip_prefix("metadata:\n") {
@@ -475,31 +482,91 @@ fn patch(dice: &mut Dice) -> String {
 }
 
 fn replacement(dice: &mut Dice) -> String {
-    let from = dice.pick(&[
-        "metadata.name",
-        "data.k",
-        "metadata.namespace",
-        "spec.replicas",
-        "metadata.labels.app",
-    ]);
-    let to = dice.pick(&[
-        "spec.template.spec.containers.[name=main].env.[name=E].value",
-        "spec.template.spec.containers.0.image",
-        "metadata.labels.copied",
-        "spec.list.*.v",
-        "data.file",
-        "metadata.annotations.note",
-    ]);
-    let options = dice.pick(&[
-        "",
-        "    options: {create: true}\n",
-        "    options: {delimiter: \":\", index: 1}\n",
-        "    options: {delimiter: \"-\", index: -1}\n",
-    ]);
+    let ((source, name), (target, _)) = (dice.target(), dice.target());
+    let workload = ["Deployment", "StatefulSet"].contains(&target);
+    let from = match (source, dice.below(3)) {
+        ("ConfigMap", 0) => "data.k",
+        ("Deployment" | "StatefulSet", 0) => "spec.replicas",
+        ("Service", 0) => "spec.ports.0",
+        _ => "metadata.name",
+    };
+    let (to, options) = match (target, dice.below(4)) {
+        (_, 0) if workload => (
+            "spec.template.spec.containers.[name=main].image",
+            "    options: {delimiter: \":\", index: 1}\n",
+        ),
+        (_, 1) if workload => ("spec.template.spec.containers.*.image", ""),
+        ("Widget", 0) => ("spec.list.*.v", ""),
+        ("ConfigMap", 0) => ("data.file", ""),
+        (_, 1) => ("metadata.name", "    options: {delimiter: \"-\", index: -1}\n"),
+        _ => ("metadata.annotations.copied", "    options: {create: true}\n"),
+    };
     format!(
-        "replacements:\n- source: {{kind: {}, name: {}, fieldPath: {from}}}\n  targets:\n  - select: {{kind: {}}}\n    fieldPaths: [\"{to}\"]\n{options}",
-        dice.pick(&KINDS),
-        dice.pick(&NAMES),
-        dice.pick(&KINDS)
+        "replacements:\n- source: {{kind: {source}, name: {name}, fieldPath: {from}}}\n  targets:\n  - select: {{kind: {target}}}\n    fieldPaths: [\"{to}\"]\n{options}"
     )
+}
+
+/// A step of a JSON patch, mostly one that can be taken.
+fn operation(dice: &mut Dice, workload: bool) -> &'static str {
+    match (workload, dice.once_in(12)) {
+        (_, true) => dice.pick(&[
+            "{op: add, path: /metadata/labels/new, value: \"1\"}",
+            "{op: test, path: /kind, value: Deployment}",
+            "{op: copy, from: /metadata/name, path: /metadata/labels/was}",
+            "{op: add, path: /spec/template/spec/containers/0/args/-, value: more}",
+            "{op: add, path: /spec/list/0, value: {name: c}}",
+            "{op: replace, path: /metadata/name, value: renamed}",
+        ]),
+        (true, false) => dice.pick(&[
+            "{op: remove, path: /spec/replicas}",
+            "{op: replace, path: /spec/replicas, value: 7}",
+            "{op: move, from: /spec/template/spec/containers/0, path: /spec/moved}",
+            "{op: add, path: /spec/template/spec/containers/-, value: {name: z, image: 'app:v9'}}",
+            "{op: replace, path: /spec/template/spec/containers/0/name, value: \"on\"}",
+        ]),
+        (false, false) => dice.pick(&[
+            "{op: add, path: /metadata/annotations, value: {z: y}}",
+            "{op: add, path: /metadata/labels, value: {app: web}}",
+            "{op: copy, from: /metadata/name, path: /was}",
+            "{op: add, path: /spec, value: {list: [1, yes]}}",
+        ]),
+    }
+}
+
+/// What a strategic merge says below its head.
+fn merge(dice: &mut Dice, kind: &str, workload: bool) -> String {
+    let pod = |rest: &str| format!("spec:\n  template:\n    spec:\n{rest}");
+    let throw = dice.below(6);
+    if throw == 0 {
+        return "metadata:\n  labels:\n    added: \"on\"\n  annotations:\n    note: null\n"
+            .to_owned();
+    }
+    if throw == 1 && dice.once_in(2) {
+        return "$patch: delete\n".to_owned();
+    }
+    match (kind, throw) {
+        _ if workload && throw == 1 => "spec:\n  replicas: 9\n".to_owned(),
+        _ if workload && (throw == 2 || throw == 5) => {
+            let container = dice.pick(&["main", "side", "new"]);
+            let value = dice.pick(&["\"2\"", "y", "\"\""]);
+            pod(&format!(
+                "      containers:\n      - name: {container}\n        env:\n        - name: E\n          value: {value}\n        - name: G\n          value: g\n"
+            ))
+        }
+        _ if workload => pod(dice.pick(&[
+            "      containers:\n      - name: side\n        $patch: delete\n",
+            "      containers:\n      - $patch: replace\n      - name: only\n        image: one\n",
+            "      volumes:\n      - name: v\n        $retainKeys: [name, emptyDir]\n        emptyDir: {}\n",
+            "      $setElementOrder/containers:\n      - name: side\n      - name: main\n      containers:\n      - name: main\n        image: last\n",
+        ])),
+        ("Service", _) => {
+            "spec:\n  ports:\n  - port: 80\n    targetPort: http\n  - port: 99\n".to_owned()
+        }
+        ("Widget", _) => format!(
+            "spec:\n  list:\n  - name: {}\n    v: new\n  flags: [{}]\n  size: null\n",
+            dice.pick(&["a", "c"]),
+            dice.pick(&SCALARS)
+        ),
+        _ => format!("data:\n  k: {}\n  extra: {}\n", dice.pick(&SCALARS), dice.pick(&SCALARS)),
+    }
 }

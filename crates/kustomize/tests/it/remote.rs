@@ -40,7 +40,7 @@ impl HelmRenderer for Charts {
         files: &dyn Files,
         directory: &str,
     ) -> Result<Vec<u8>, String> {
-        assert!(files.kind(directory).unwrap().is_some());
+        assert!(matches!(files.kind(directory), Ok(Some(_))));
         let values: Vec<String> = chart
             .values
             .iter()
