@@ -105,7 +105,7 @@ fn output(chart: &HelmChart, files: &dyn Files, directory: &str) -> anyhow::Resu
     let flags = TemplateFlags::parse(args(chart))?;
     let contents = chart.values.iter().map(|(_, text)| text.clone()).collect();
     let no_file = |name: &str| Err(format!("open {name}: there is no such flag here"));
-    let values = flags.value_options(contents).merge(&no_file)?;
+    let values = flags.values.options(contents).merge(&no_file)?;
     let options = flags.options(Arc::new(System))?;
     check_installable(&loaded)?;
     let rendered = render(&loaded, &values, &options)?;
