@@ -39,7 +39,7 @@ fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
 
 #[test]
 fn helm_has_nothing_to_say_of_the_chart() {
-    let Some(helm) = oracle::require("helm-cli") else { return };
+    let Some(helm) = oracle::require("helm") else { return };
     let output = Command::new(helm)
         .args(["lint", "--strict", "charts/borax"])
         .current_dir(project(""))
