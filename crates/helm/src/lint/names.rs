@@ -55,10 +55,10 @@ fn label(name: &str, letter_first: bool) -> Vec<String> {
     let fits = is_label(name)
         && (!letter_first || name.bytes().next().is_some_and(|b| b.is_ascii_lowercase()));
     let shape = (!fits).then(|| match (letter_first, is_subdomain(name)) {
-        (true, _) => "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name', or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')".to_owned(),
+        (true, _) => "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')".to_owned(),
         (false, true) => "must not contain dots".to_owned(),
         (false, false) => format!(
-            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name', or '123-abc', regex used for validation is '{LABEL}')"
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{LABEL}')"
         ),
     });
     too_long(name, 63).into_iter().chain(shape).collect()
