@@ -47,12 +47,24 @@ pub(crate) fn run(flags: Flags) -> anyhow::Result<()> {
     for notice in &flags.notices {
         say(notice);
     }
+    if flags.server {
+        bail!(
+            "--dry-run=server and --validate are not supported: no cluster is asked while rendering"
+        );
+    }
     let options = flags.options(Arc::new(System))?;
     let path = locate(&flags)?;
     let values = values(&flags.values)?;
     let chart = Arc::new(chart::load(&path)?);
     for warning in &chart.warnings {
         say(&format!("level=WARN msg={warning:?}"));
+    }
+    let missing = chart.missing_dependencies();
+    if flags.dependency_update && !missing.is_empty() {
+        let missing = missing.join(", ");
+        bail!(
+            "--dependency-update is not supported: dependencies are not fetched, and charts/ lacks {missing}"
+        );
     }
     check_installable(&chart)?;
     if chart.metadata.deprecated {

@@ -35,8 +35,15 @@ fn our_chart_renders_as_helm_renders_it() {
 
 #[test]
 fn what_is_not_supported_is_named() {
-    let refused = rendered(env!("CARGO_BIN_EXE_borax"), &["--post-renderer=x"]);
-    assert!(!refused.status.success());
-    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(error.contains("--post-renderer is not supported"), "{error}");
+    for (flag, name) in [
+        ("--post-renderer=x", "--post-renderer"),
+        ("--verify", "--verify"),
+        ("--validate", "--validate"),
+        ("--dry-run=server", "--dry-run=server"),
+    ] {
+        let refused = rendered(env!("CARGO_BIN_EXE_borax"), &[flag]);
+        assert!(!refused.status.success(), "{flag}");
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(error.contains(name) && error.contains("not supported"), "{flag}: {error}");
+    }
 }
