@@ -164,9 +164,10 @@ impl File {
                 self.line(&format!("{pad}  # {{\"$imagepolicy\": \"ns:app\"}}"));
             }
             4 => {
+                // Flux adds an empty line to it, marked or not.
+                self.flux = false;
                 self.line(&format!("{pad}{key}: >+"));
                 self.line(&format!("{pad}  folded"));
-                // (Flux puts an empty line before a line that is indented further.)
                 self.line(&format!("{pad}  more"));
                 self.line("");
             }
