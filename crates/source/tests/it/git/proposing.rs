@@ -37,6 +37,8 @@ pub(super) fn refspec(text: &str) -> Refspec {
 pub(super) struct Replace<'a> {
     pub(super) from: &'static str,
     pub(super) to: String,
+    /// When the commit is made.
+    pub(super) seconds: i64,
     /// The paths it was shown, in the last attempt.
     pub(super) seen: Vec<String>,
     /// What happens elsewhere while files are changed, once for each attempt.
@@ -45,7 +47,8 @@ pub(super) struct Replace<'a> {
 
 impl Replace<'_> {
     pub(super) fn new(from: &'static str, to: &str) -> Self {
-        Self { from, to: to.to_string(), seen: Vec::new(), meanwhile: Vec::new() }
+        let seconds = 1_795_393_000;
+        Self { from, to: to.to_string(), seconds, seen: Vec::new(), meanwhile: Vec::new() }
     }
 }
 
@@ -65,7 +68,7 @@ impl Change for Replace<'_> {
 
     fn commit(&mut self) -> Result<Draft, String> {
         let author =
-            Person { name: "Bot".into(), email: "bot@example.com".into(), seconds: 1_795_393_000 };
+            Person { name: "Bot".into(), email: "bot@example.com".into(), seconds: self.seconds };
         Ok(Draft { author, message: format!("Write {}\n\n{}\n", self.to, self.seen.join("\n")) })
     }
 }

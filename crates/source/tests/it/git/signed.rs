@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use borax_source::git::Proposed;
 use borax_source::sign::{KeyFormat, Signer};
@@ -39,6 +40,9 @@ fn push(signer: &Signer) -> (Repositories, Repository) {
     let server = HttpServer::start(repositories.root(), HttpOptions::default());
     let proposal = proposal(request(&server.url("app.git")));
     let mut change = Replace::new("one", "two");
+    // A key signs nothing that is older than itself.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    change.seconds = now.as_secs().try_into().expect("small");
     let proposed = Desk::new().propose_signed(&proposal, Some(signer), &mut change);
     assert!(matches!(proposed, Ok(Proposed::Pushed(_))), "{proposed:?}");
     assert_sound(&repository);
