@@ -126,7 +126,12 @@ impl ImageRepositoryReconciler {
         };
         let is_requested =
             reconcile_request(object.annotations(), &before.last_handled_reconcile_at).is_some();
-        let due = due(&object.spec, &before, &canonical, is_requested, has_tags, Timestamp::now());
+        let mut due =
+            due(&object.spec, &before, &canonical, is_requested, has_tags, Timestamp::now());
+        // A scan that failed is tried again; Flux takes the last good one for success meanwhile.
+        if matches!(due, Due::In(_)) && !summary::is_ready(&before.conditions) {
+            due = Due::Now(Reason::Interval);
+        }
         if before.observed_generation != generation || !summary::is_ready(&before.conditions) {
             let message = match due {
                 _ if before.observed_generation != generation && before.observed_generation > 0 => {
