@@ -137,11 +137,11 @@ async fn a_registry_that_fails_is_told_of_and_the_last_scan_kept() {
             "DENIED: no",
         ),
         ("missing", status(404, vec![], ""), "404 Not Found"),
-        // It is asked again after a second, and the scan's time may be up then.
+        // Some are asked again, and the scan's time may be up before they are given up on.
         ("limited", status(429, asks, ""), "/org/app"),
-        ("broken", status(500, vec![], ""), "500 Internal Server Error"),
+        ("broken", status(500, vec![], ""), "/org/app"),
         ("truncated", Fault::Body(b"{\"tags\": [\"1.0.0\"".to_vec()), "not a list of tags"),
-        ("cut", Fault::CutAfter(5), "tags/list"),
+        ("cut", Fault::CutAfter(5), "/org/app"),
         (
             "looping",
             status(200, looping, "{\"tags\": [\"1.0.0\"]}"),
