@@ -47,7 +47,7 @@ const MAX_PAGES: u32 = 1 << 20;
 /// }
 /// let mut memo = Memo::default();
 /// memo.build(&files, "/app", &Options::default())?;
-/// files.insert("/app/a/kustomization.yaml", *b"{resources: [c.yaml], nameSuffix: -2}");
+/// files.insert("/app/a/kustomization.yaml", *b"{resources: [c.yaml], nameSuffix: '-2'}");
 /// let again = memo.build(&files, "/app", &Options::default())?;
 /// assert_eq!(again, build(&files, "/app", &Options::default())?);
 /// # Ok::<(), borax_kustomize::Diagnostics>(())
