@@ -5,11 +5,10 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::net::ToSocketAddrs as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use borax_helm::{Chart, Env, Folder, IgnoreRules};
+use borax_helm::{Chart, Folder, IgnoreRules};
 
 /// Most files of a chart's folder.
 const MAX_FILES: usize = 100_000;
@@ -103,27 +102,5 @@ impl Walk<'_> {
         };
         self.found.files.push((path, content));
         Ok(())
-    }
-}
-
-/// The machine as templates see it.
-pub(crate) struct System;
-
-impl Env for System {
-    fn now(&self) -> (i64, u32) {
-        let now = jiff::Timestamp::now();
-        (now.as_second(), now.subsec_nanosecond().unsigned_abs())
-    }
-
-    fn random(&self, buffer: &mut [u8]) {
-        let source =
-            fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(buffer));
-        // Keys and passwords come of it: none at all is better than some that can be guessed.
-        source.expect("a Unix system has /dev/urandom");
-    }
-
-    fn lookup_host(&self, name: &str) -> Vec<String> {
-        let found = (name, 0).to_socket_addrs();
-        found.into_iter().flatten().map(|address| address.ip().to_string()).collect()
     }
 }

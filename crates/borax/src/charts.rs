@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
+use borax_controllers::machine::Machine;
 use borax_helm::{
     Chart, Constraint, TemplateFlags, Version, check_installable, render, template_output,
 };
@@ -15,7 +16,6 @@ use borax_stdx::files::{FileKind, Files, MemoryFiles, join};
 use serde_json::Value;
 
 use crate::bases::LazyBases;
-use crate::chart::System;
 
 /// Fetches and renders charts.
 pub(crate) struct Charts<'a> {
@@ -106,7 +106,7 @@ fn output(chart: &HelmChart, files: &dyn Files, directory: &str) -> anyhow::Resu
     let contents = chart.values.iter().map(|(_, text)| text.clone()).collect();
     let no_file = |name: &str| Err(format!("open {name}: there is no such flag here"));
     let values = flags.values.options(contents).merge(&no_file)?;
-    let options = flags.options(Arc::new(System))?;
+    let options = flags.options(Arc::new(Machine))?;
     check_installable(&loaded)?;
     let rendered = render(&loaded, &values, &options)?;
     Ok(template_output(&rendered, &flags.output())?.into_bytes())

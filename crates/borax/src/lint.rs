@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use borax_controllers::machine::Machine;
 use borax_helm::{Findings, Folder, KubeVersion, LintFlags, LintOptions, Severity, lint, unpack};
 
-use crate::chart::{self, System};
+use crate::chart;
 use crate::template::{Flags, say, values};
 
 /// Lints and prints.
@@ -30,7 +31,7 @@ pub(crate) fn run(flags: Flags) -> anyhow::Result<()> {
         namespace: flags.namespace.clone().unwrap_or_else(|| "default".to_owned()),
         kube_version,
         skip_schema_validation: flags.skip_schema_validation,
-        env: Arc::new(System),
+        env: Arc::new(Machine),
     };
     let mut out = String::new();
     let (mut failed, mut noisy) = (0, false);

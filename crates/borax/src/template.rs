@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use borax_controllers::machine::Machine;
 use borax_helm::{
     Chart, Error, Options, OutputOptions, Rendered, TemplateFlags, ValueFlags, check_installable,
     output_files, render, render_templates, template_output,
 };
 use clap::Args;
 
-use crate::chart::{self, System};
+use crate::chart;
 
 /// Arguments of a subcommand that reads its flags as Helm does.
 #[derive(Args, Clone, Debug)]
@@ -52,7 +53,7 @@ pub(crate) fn run(flags: Flags) -> anyhow::Result<()> {
             "--dry-run=server and --validate are not supported: no cluster is asked while rendering"
         );
     }
-    let options = flags.options(Arc::new(System))?;
+    let options = flags.options(Arc::new(Machine))?;
     let path = locate(&flags)?;
     let values = values(&flags.values)?;
     let chart = Arc::new(chart::load(&path)?);

@@ -4,15 +4,21 @@
 //! - [`source`]: GitRepository and OCIRepository make artifacts; [`kustomization`] builds and applies them;
 //!   [`helm_release`] installs and keeps charts.
 //! - [`image`]: ImageRepository scans tags, ImagePolicy chooses the latest.
+//! - [`owned`]: the turns of one kind's objects, and what is written to them; [`consumers`]: what those that are made of
+//!   sources share.
+//! - [`machine`]: clock, randomness and names for templates.
 //! - [`start`]: the loops of a process, wired.
 //!
 //! Decisions are pure functions over plain data; effects are in `run`, `finalize` and the adapters they call.
 
 pub mod artifacts;
+pub mod consumers;
 pub mod helm_release;
 pub mod image;
 pub mod kustomization;
+pub mod machine;
 pub mod options;
+pub mod owned;
 pub mod recorder;
 pub mod registry;
 pub mod shared;
@@ -20,4 +26,3 @@ pub mod source;
 pub mod start;
 pub mod store;
 pub mod upstreams;
-pub mod writes;

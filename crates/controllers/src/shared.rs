@@ -1,6 +1,5 @@
 //! What all controllers of one process share: the client, the stores, the artifact cache, events, flags.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use borax_api::helm::HelmRelease;
@@ -10,7 +9,6 @@ use borax_api::source::{
     Bucket, ExternalArtifact, GitRepository, HelmChart, HelmRepository, OCIRepository,
 };
 use borax_kubeio::Cluster;
-use borax_object::LabelSelector;
 use borax_reconcile::Metrics;
 use borax_source::bases::Bases;
 use borax_source::helm_repo::Repositories;
@@ -109,9 +107,4 @@ pub fn now() -> borax_api::meta::Time {
 /// A number in `0.0..1.0` that spreads intervals; it needs no more quality than the clock has.
 pub fn rand_unit() -> f64 {
     f64::from(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs() % 1_000_003) / 1_000_003.0
-}
-
-/// Whether an object with these labels is one of those that `--watch-label-selector` chooses.
-pub fn is_chosen(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> bool {
-    selector.is_none_or(|selector| selector.matches_with(|key| labels.get(key).map(String::as_str)))
 }

@@ -12,6 +12,7 @@ use borax_api::meta::{WATCH_ENABLED, WATCH_LABEL};
 use borax_api::source::{
     Bucket, ExternalArtifact, GitRepository, HelmChart, HelmRepository, OCIRepository,
 };
+use borax_kubeio::Drift;
 use borax_object::LabelSelector;
 use borax_reconcile::{Controller, Key, Limits, Queue, Reconciler};
 use futures::{Stream, StreamExt};
@@ -22,10 +23,11 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::Receiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::consumers::{Consumer, Consumers};
 use crate::helm_release::HelmReleaseReconciler;
 use crate::image::automation::AutomationReconciler;
 use crate::image::policy::ImagePolicyReconciler;
@@ -104,7 +106,11 @@ struct Loops<'a> {
     shared: Arc<Shared>,
     scope: &'a Scope,
     shutdown: CancellationToken,
+    /// Who is told of changed ConfigMaps and Secrets.
+    readers: Vec<Reader>,
 }
+
+type Reader = Box<dyn Fn(ValuesKind, &Key) + Send + Sync>;
 
 /// Runs the controllers of `groups` until `shutdown`.
 pub async fn run(
@@ -113,7 +119,7 @@ pub async fn run(
     scope: &Scope,
     shutdown: CancellationToken,
 ) {
-    let mut loops = Loops { set: JoinSet::new(), shared, scope, shutdown };
+    let mut loops = Loops { set: JoinSet::new(), shared, scope, shutdown, readers: Vec::new() };
     if groups.contains(&Group::Source) {
         loops.source::<GitRepository>();
         loops.source::<OCIRepository>();
@@ -133,6 +139,7 @@ pub async fn run(
         loops.images();
     }
     loops.watches();
+    loops.configs();
     while loops.set.join_next().await.is_some() {}
 }
 
@@ -149,16 +156,8 @@ impl Loops<'_> {
             KustomizationReconciler::new(Arc::clone(&self.shared), self.scope.labels.clone());
         let queue = self.controller(Arc::clone(&reconciler));
         reconciler.listen(&queue);
-        self.spawn(drift(Arc::clone(&self.shared), Arc::clone(&reconciler), queue.clone()));
-        if !self.shared.options.gates.disable_config_watchers {
-            let (this, wakes) = (Arc::clone(&reconciler), queue.clone());
-            self.configs::<ConfigMap>(move |key| {
-                this.config_changed(ValuesKind::ConfigMap, key, &wakes)
-            });
-            self.configs::<Secret>(move |key| {
-                reconciler.config_changed(ValuesKind::Secret, key, &queue)
-            });
-        }
+        let drifts = self.shared.cluster.live().drift();
+        self.consumers(reconciler.consumers(), drifts, queue);
     }
 
     fn helm(&mut self) {
@@ -166,16 +165,20 @@ impl Loops<'_> {
             HelmReleaseReconciler::new(Arc::clone(&self.shared), self.scope.labels.clone());
         let queue = self.controller(Arc::clone(&reconciler));
         reconciler.listen(&queue);
-        self.spawn(helm_drift(Arc::clone(&self.shared), Arc::clone(&reconciler), queue.clone()));
-        if !self.shared.options.gates.disable_config_watchers {
-            let (this, wakes) = (Arc::clone(&reconciler), queue.clone());
-            self.configs::<ConfigMap>(move |key| {
-                this.config_changed(ValuesKind::ConfigMap, key, &wakes)
-            });
-            self.configs::<Secret>(move |key| {
-                reconciler.config_changed(ValuesKind::Secret, key, &queue)
-            });
-        }
+        let drifts = self.shared.cluster.live_releases().drift();
+        self.consumers(reconciler.consumers(), drifts, queue);
+    }
+
+    /// Wires drift of what a kind's objects made, and the ConfigMaps and Secrets they read, to `queue`.
+    fn consumers<K: Consumer>(
+        &mut self,
+        consumers: &Arc<Consumers<K>>,
+        drifts: Receiver<Drift>,
+        queue: Queue,
+    ) {
+        self.spawn(Arc::clone(consumers).follow_drift(drifts, queue.clone()));
+        let consumers = Arc::clone(consumers);
+        self.readers.push(Box::new(move |kind, key| consumers.config_changed(kind, key, &queue)));
     }
 
     fn image_automation(&mut self) {
@@ -233,7 +236,7 @@ impl Loops<'_> {
         macro_rules! follow {
             ($store:ident, $kind:ty) => {{
                 let shared = Arc::clone(&self.shared);
-                let api = api::<$kind>(&self.shared, self.scope);
+                let api = api::<DeserializeGuard<$kind>>(&self.shared, self.scope);
                 self.spawn(async move { shared.stores.$store.follow(objects(api)).await });
             }};
         }
@@ -250,8 +253,22 @@ impl Loops<'_> {
         follow!(buckets, Bucket);
     }
 
+    /// Watches the ConfigMaps and Secrets that someone may read, once for all readers.
+    fn configs(&mut self) {
+        let readers: Arc<[Reader]> = std::mem::take(&mut self.readers).into();
+        if readers.is_empty() || self.shared.options.gates.disable_config_watchers {
+            return;
+        }
+        let tell = |kind: ValuesKind| {
+            let readers = Arc::clone(&readers);
+            move |key: &Key| readers.iter().for_each(|reader| reader(kind, key))
+        };
+        self.config::<ConfigMap>(tell(ValuesKind::ConfigMap));
+        self.config::<Secret>(tell(ValuesKind::Secret));
+    }
+
     /// Watches the chosen ConfigMaps or Secrets, metadata only, and tells their keys.
-    fn configs<K>(&mut self, changed: impl Fn(&Key) + Send + 'static)
+    fn config<K>(&mut self, changed: impl Fn(&Key) + Send + 'static)
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -294,7 +311,7 @@ where
 
 /// The changes of one kind. Objects that are no valid resource of the kind are logged and left out, so that one
 /// of them does not stop the others.
-fn objects<K>(api: Api<K>) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
+fn objects<K>(api: Api<DeserializeGuard<K>>) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -303,8 +320,7 @@ where
         + Send
         + 'static,
 {
-    let guarded: Api<DeserializeGuard<K>> = Api::all_with(api.into_client(), &());
-    watch(guarded, watcher::Config::default()).default_backoff().filter_map(|event| async move {
+    watch(api, watcher::Config::default()).default_backoff().filter_map(|event| async move {
         let valid = |object: DeserializeGuard<K>| match object.0 {
             Ok(mut object) => {
                 // Nobody reads them, and they are a third of an object's size.
@@ -342,43 +358,6 @@ async fn tidy_tags(shared: &Arc<Shared>, tags: &Tags) {
         match shared.options.gc_interval {
             Duration::ZERO => return,
             interval => tokio::time::sleep(interval).await,
-        }
-    }
-}
-
-/// Wakes the Kustomizations whose objects were changed by someone else.
-async fn drift(shared: Arc<Shared>, reconciler: Arc<KustomizationReconciler>, queue: Queue) {
-    let mut drifts = shared.cluster.live().drift();
-    loop {
-        match drifts.recv().await {
-            Ok(drift) => {
-                reconciler.drifted(&Key::new(&drift.owner_namespace, &drift.owner_name), &queue)
-            }
-            // Too many at once to tell whose: anyone's may be among them.
-            Err(RecvError::Lagged(_)) => {
-                for object in shared.stores.kustomizations.find(|_| true) {
-                    reconciler.drifted(&key_of(object.as_ref()), &queue);
-                }
-            }
-            Err(RecvError::Closed) => return,
-        }
-    }
-}
-
-/// Wakes the HelmReleases whose objects were changed by someone else.
-async fn helm_drift(shared: Arc<Shared>, reconciler: Arc<HelmReleaseReconciler>, queue: Queue) {
-    let mut drifts = shared.cluster.live_releases().drift();
-    loop {
-        match drifts.recv().await {
-            Ok(drift) => {
-                reconciler.drifted(&Key::new(&drift.owner_namespace, &drift.owner_name), &queue)
-            }
-            Err(RecvError::Lagged(_)) => {
-                for object in shared.stores.helm_releases.find(|_| true) {
-                    reconciler.drifted(&key_of(object.as_ref()), &queue);
-                }
-            }
-            Err(RecvError::Closed) => return,
         }
     }
 }

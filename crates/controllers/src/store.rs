@@ -120,6 +120,15 @@ impl<K: Resource> Store<K> {
                 }
                 Ok(Event::Apply(object)) => self.put(object),
                 Ok(Event::Delete(object)) => self.remove(&key_of(&object)),
+                // There are no objects of a kind that is not installed. It is looked for again, for it may come.
+                Err(error) if is_missing(&error) => {
+                    if !self.synced.send_replace(true) {
+                        tracing::info!(
+                            kind = std::any::type_name::<K>(),
+                            "the kind is not installed"
+                        );
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(kind = std::any::type_name::<K>(), %error, "the watch broke; it starts over")
                 }
@@ -149,6 +158,11 @@ impl<K: Resource> Store<K> {
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<Key, Arc<K>>> {
         self.objects.write().expect("nothing panics while it holds the map")
     }
+}
+
+/// Whether the API server knows no such kind.
+fn is_missing(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
 }
 
 #[cfg(test)]
@@ -206,5 +220,21 @@ mod tests {
                 ("ns/b".to_owned(), Some(6), None),
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_is_not_installed_keeps_no_one_waiting_and_may_come() {
+        let store = Store::<ConfigMap>::default();
+        let failed = |code| {
+            let status = kube::core::Status::failure("no", "no").with_code(code);
+            Err(watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status))))
+        };
+        store.follow(stream::iter([failed(403)])).await;
+        assert!(!*store.synced.borrow(), "what may not be listed is not known");
+        store.follow(stream::iter([failed(404)])).await;
+        store.synced().await;
+        let events = [Event::Init, Event::InitApply(object("a", "5")), Event::InitDone].map(Ok);
+        store.follow(stream::iter(events)).await;
+        assert!(store.get(&Key::new("ns", "a")).is_some());
     }
 }

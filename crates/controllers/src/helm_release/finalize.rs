@@ -12,10 +12,10 @@ use borax_release::Draft;
 use kube::ResourceExt;
 use serde_json::Map;
 
+use super::HelmReleaseReconciler;
 use super::records::Records;
 use super::values::Secrets;
 use super::work::{ActionFailed, Work};
-use super::{HelmReleaseReconciler, write_failed};
 use crate::kustomization::target::Reach;
 use crate::shared::now;
 use crate::store::key_of;
@@ -29,8 +29,8 @@ impl HelmReleaseReconciler {
             if let Err(error) = self.uninstall_deleted(object, &mut draft, turn).await {
                 tracing::error!(object = %key, error, "the release of a deleted object could not be uninstalled");
                 draft.finish(false);
-                if let Err(error) = self.write_draft(object, &mut draft).await {
-                    return write_failed(&key, &error);
+                if let Err(outcome) = self.write_draft(object, &mut draft).await {
+                    return outcome;
                 }
                 return Outcome::Backoff;
             }
@@ -43,13 +43,7 @@ impl HelmReleaseReconciler {
         for told in std::mem::take(&mut draft.events) {
             self.tell(object, &told);
         }
-        let shared = &self.shared;
-        let removed =
-            self.writer.remove_finalizer(&shared.cluster, &shared.stores.helm_releases, object);
-        match removed.await {
-            Ok(()) => Outcome::Done,
-            Err(error) => write_failed(&key, &error),
-        }
+        self.owned().let_go(object).await
     }
 
     async fn uninstall_deleted(

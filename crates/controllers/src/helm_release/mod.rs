@@ -27,26 +27,23 @@ mod values;
 mod wake;
 mod work;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use borax_api::helm::{
-    CONTROLLER, ChartRefKind, GROUP, HelmRelease, HelmReleaseStatus, STATUS_MANAGER,
-};
+use borax_api::helm::{CONTROLLER, ChartRefKind, GROUP, HelmRelease, STATUS_MANAGER};
 use borax_api::meta::{Condition, condition_types, find_condition, reasons};
 use borax_api::source::{ExternalArtifact, HelmChart, OCIRepository};
-use borax_kubeio::{EventKind, StatusError};
+use borax_kubeio::EventKind;
 use borax_object::LabelSelector;
 use borax_reconcile::{Key, Outcome, Reconciler, Turn};
 use borax_release::{Draft, Told};
-use kube::{Resource, ResourceExt};
 
+use crate::consumers::Consumers;
 use crate::kustomization::target::Remotes;
-use crate::recorder;
-use crate::shared::{Shared, is_chosen, now};
+use crate::owned::{Names, Owned};
+use crate::shared::{Shared, now};
 use crate::store::key_of;
-use crate::writes::Writer;
 use gate::{Gate, Observed, Source, SourceRef, Stop, Until, source_ref};
 
 /// Reconciles HelmReleases.
@@ -54,43 +51,25 @@ pub struct HelmReleaseReconciler {
     shared: Arc<Shared>,
     remotes: Remotes,
     charts: Arc<chart::Charts>,
-    writer: Writer,
-    /// Which objects are reconciled; all when absent.
-    labels: Option<LabelSelector>,
-    memory: Mutex<HashMap<Key, Memory>>,
-}
-
-/// What is remembered of a HelmRelease between turns. Losing it costs a reconciliation, nothing else.
-#[derive(Clone, Debug, Default)]
-struct Memory {
-    /// It waits for a dependency, so a change of one wakes it.
-    waits_for_dependency: bool,
-    /// The digest of the artifact that was tried last. Absent before the first try.
-    tried: Option<String>,
-    /// Corrections of drift in a row, to slow down when someone else keeps changing an object.
-    drifts: u32,
+    consumers: Arc<Consumers<HelmRelease>>,
 }
 
 impl HelmReleaseReconciler {
     /// A reconciler over the shared state of the process.
     pub fn new(shared: Arc<Shared>, labels: Option<LabelSelector>) -> Arc<Self> {
-        Arc::new(Self {
-            shared,
-            remotes: Remotes::default(),
-            charts: Arc::default(),
-            writer: Writer::new::<HelmRelease>(STATUS_MANAGER),
-            labels,
-            memory: Mutex::default(),
-        })
+        let names = Names { kind: "HelmRelease", controller: CONTROLLER, manager: STATUS_MANAGER };
+        let owned = Owned::new(&shared, |stores| &stores.helm_releases, names, labels);
+        let consumers = Consumers::new(owned, shared.options.backoff);
+        Arc::new(Self { shared, remotes: Remotes::default(), charts: Arc::default(), consumers })
     }
 
-    fn memory(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
-        // Every change is one insertion or removal, so what a panic left is sound.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The HelmReleases, and what wakes them.
+    pub fn consumers(&self) -> &Arc<Consumers<HelmRelease>> {
+        &self.consumers
     }
 
-    fn remember(&self, key: &Key, change: impl FnOnce(&mut Memory)) {
-        change(self.memory().entry(key.clone()).or_default());
+    fn owned(&self) -> &Owned<HelmRelease> {
+        &self.consumers.owned
     }
 
     fn source(&self, reference: &SourceRef) -> Source {
@@ -104,22 +83,13 @@ impl HelmReleaseReconciler {
         .unwrap_or(Source::Missing)
     }
 
-    async fn write(
-        &self,
-        object: &HelmRelease,
-        new: &HelmReleaseStatus,
-    ) -> Result<(), StatusError> {
-        let shared = &self.shared;
-        self.writer.status(&shared.cluster, &shared.stores.helm_releases, object, new).await
-    }
-
     /// Writes a draft's status, then tells its events.
     async fn write_draft(
         &self,
         object: &HelmRelease,
         draft: &mut Draft<'_>,
-    ) -> Result<(), StatusError> {
-        self.write(object, &draft.status).await?;
+    ) -> Result<(), Outcome> {
+        self.owned().status(object, &draft.status).await?;
         for told in std::mem::take(&mut draft.events) {
             self.tell(object, &told);
         }
@@ -138,15 +108,8 @@ impl HelmReleaseReconciler {
                 metadata.insert(format!("{GROUP}/{name}"), value.clone());
             }
         }
-        self.shared.events.tell(recorder::Told {
-            controller: CONTROLLER,
-            meta: object.meta(),
-            resource: &self.writer.resource,
-            kind: if told.warning { EventKind::Warning } else { EventKind::Normal },
-            reason: told.reason,
-            message: &told.message,
-            metadata,
-        });
+        let kind = if told.warning { EventKind::Warning } else { EventKind::Normal };
+        self.owned().tell(object, kind, told.reason, &told.message, metadata);
     }
 
     async fn stopped(&self, object: &HelmRelease, stop: Stop) -> Outcome {
@@ -164,10 +127,11 @@ impl HelmReleaseReconciler {
             draft.tell_plain(warning, stop.reason, &stop.message);
         }
         draft.finish(stop.until == Until::Spec);
-        self.remember(&key, |memory| memory.waits_for_dependency = stop.until == Until::Dependency);
+        self.consumers
+            .remember(&key, |memory| memory.waits_for_dependency = stop.until == Until::Dependency);
         tracing::info!(object = %key, reason = stop.reason, "{}", stop.message);
-        if let Err(error) = self.write_draft(object, &mut draft).await {
-            return write_failed(&key, &error);
+        if let Err(outcome) = self.write_draft(object, &mut draft).await {
+            return outcome;
         }
         match stop.until {
             Until::Spec => Outcome::Done,
@@ -182,24 +146,13 @@ impl Reconciler for HelmReleaseReconciler {
     const KIND: &'static str = "helmrelease";
 
     async fn reconcile(&self, key: Key, turn: Turn) -> Outcome {
-        let stores = &self.shared.stores;
-        let Some(object) = stores.helm_releases.get(&key) else {
-            self.memory().remove(&key);
-            self.shared.metrics.object_gone("HelmRelease", &key.namespace, &key.name);
+        let Some((object, _length)) = self.owned().begin(&key) else {
+            self.consumers.forget(&key);
             return Outcome::Forget;
         };
-        if !is_chosen(self.labels.as_ref(), object.labels()) {
-            return Outcome::Forget;
-        }
-        let started = Instant::now();
         let deleting = object.metadata.deletion_timestamp.is_some();
-        if !deleting
-            && let Err(error) = self
-                .writer
-                .add_finalizer(&self.shared.cluster, &stores.helm_releases, &object)
-                .await
-        {
-            return write_failed(&key, &error);
+        if !deleting && let Err(outcome) = self.owned().add_finalizer(&object).await {
+            return outcome;
         }
         // The HelmChart that the spec describes comes first: it is the source.
         if !deleting
@@ -208,14 +161,14 @@ impl Reconciler for HelmReleaseReconciler {
         {
             return outcome;
         }
-        let object = stores.helm_releases.get(&key).unwrap_or(object);
+        let object = self.owned().store().get(&key).unwrap_or(object);
         let gate = gate::decide(&Observed {
             object: &object,
             source: self.source(&source_ref(&object)),
-            find: &|namespace, name| stores.helm_releases.get(&Key::new(namespace, name)),
+            find: &|namespace, name| self.owned().store().get(&Key::new(namespace, name)),
             options: &self.shared.options,
         });
-        let outcome = match gate {
+        match gate {
             Gate::Finalize => self.finalize(&object, &turn).await,
             Gate::Suspended => {
                 tracing::info!(object = %key, "Reconciliation is suspended for this object");
@@ -223,25 +176,17 @@ impl Reconciler for HelmReleaseReconciler {
             }
             Gate::Stop(stop) => self.stopped(&object, stop).await,
             Gate::Go(artifact) => self.go(&object, &artifact, &turn).await,
-        };
-        self.shared.metrics.object_reconciled(
-            "HelmRelease",
-            &key.namespace,
-            &key.name,
-            started.elapsed(),
-        );
-        outcome
+        }
     }
 
     async fn panicked(&self, key: Key, message: String) {
-        let Some(object) = self.shared.stores.helm_releases.get(&key) else { return };
+        let Some(object) = self.owned().store().get(&key) else { return };
         let mut draft = Draft::new(&object, now());
         let message = format!("internal error, please report it: {message}");
         draft.not_ready(reasons::RECONCILIATION_FAILED, &message);
         draft.finish(false);
-        if let Err(error) = self.write(&object, &draft.status).await {
-            tracing::error!(object = %key, %error, "can't report a panic");
-        }
+        // What stands in the way of the report is in the log.
+        let _ = self.owned().status(&object, &draft.status).await;
     }
 }
 
@@ -278,11 +223,6 @@ fn of_external(object: Arc<ExternalArtifact>) -> Source {
         conditions: Vec::new(),
         artifact: status.artifact,
     }
-}
-
-fn write_failed(key: &Key, error: &StatusError) -> Outcome {
-    tracing::error!(object = %key, %error, "can't write the object");
-    Outcome::Backoff
 }
 
 /// To the millisecond: nobody reads more of a duration.

@@ -3,16 +3,16 @@
 //!
 //! Behaviour: Helm `pkg/action/{install,upgrade,action}.go`.
 
-use std::io::Read as _;
-use std::net::ToSocketAddrs as _;
 use std::sync::Arc;
 
 use borax_api::helm::HelmRelease;
-use borax_helm::{Capabilities, Chart, Env, KubeVersion, Lookup, Options, Rendered};
+use borax_helm::{Capabilities, Chart, KubeVersion, Lookup, Options, Rendered};
 use borax_kubeio::Cluster;
 use borax_object::Gvk;
 use borax_release::{Hook, PostRender, StoredChart};
 use serde_json::{Map, Value};
+
+use crate::machine::Machine;
 
 /// What is rendered.
 pub(super) struct Rendering {
@@ -57,7 +57,7 @@ pub(super) async fn render(
             skip_schema_validation: rendering.skip_schema,
             enable_dns: rendering.enable_dns,
             lookup: Some(Arc::new(lookup)),
-            ..Options::new(rendering.name, Arc::new(System))
+            ..Options::new(rendering.name, Arc::new(Machine))
         };
         let rendered = borax_helm::render(&rendering.chart, &rendering.values, &options)
             .map_err(|error| error.to_string())?;
@@ -127,27 +127,5 @@ impl Lookup for ClusterLookup {
                 Err(error) => Err(error.to_string()),
             }
         })
-    }
-}
-
-/// The machine as templates see it.
-struct System;
-
-impl Env for System {
-    fn now(&self) -> (i64, u32) {
-        let now = jiff::Timestamp::now();
-        (now.as_second(), now.subsec_nanosecond().unsigned_abs())
-    }
-
-    fn random(&self, buffer: &mut [u8]) {
-        let source =
-            std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(buffer));
-        // Keys and passwords come of it: none at all is better than some that can be guessed.
-        source.expect("a Unix system has /dev/urandom");
-    }
-
-    fn lookup_host(&self, name: &str) -> Vec<String> {
-        let found = (name, 0).to_socket_addrs();
-        found.into_iter().flatten().map(|address| address.ip().to_string()).collect()
     }
 }

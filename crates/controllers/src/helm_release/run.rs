@@ -29,7 +29,7 @@ use super::gate::{invalid_checks, source_ref};
 use super::ops::Ops;
 use super::records::Records;
 use super::work::Work;
-use super::{HelmReleaseReconciler, drift, values, write_failed};
+use super::{HelmReleaseReconciler, drift, values};
 use crate::artifacts::OpenError;
 use crate::options::jittered;
 use crate::shared::{now, rand_unit};
@@ -61,7 +61,7 @@ impl HelmReleaseReconciler {
             Ok(checks) => Arc::new(checks),
             Err(error) => return self.stopped(object, invalid_checks(&error)).await,
         };
-        self.remember(&key, |memory| {
+        self.consumers.remember(&key, |memory| {
             memory.waits_for_dependency = false;
             memory.tried = Some(artifact.digest.clone());
         });
@@ -75,8 +75,8 @@ impl HelmReleaseReconciler {
         let ended = self.prerequisites(object, artifact, checks, &mut draft, turn).await;
         draft.at(now());
         draft.finish(ended.observed);
-        if let Err(error) = self.write_draft(object, &mut draft).await {
-            return write_failed(&key, &error);
+        if let Err(outcome) = self.write_draft(object, &mut draft).await {
+            return outcome;
         }
         ended.outcome
     }
@@ -123,7 +123,7 @@ impl HelmReleaseReconciler {
                 let retry = borax_stdx::duration::format(after);
                 let message = format!("Source not ready: artifact not found. Retrying in {retry}");
                 let ended = failed(draft, reasons::ARTIFACT_FAILED, &message, false);
-                self.remember(&key, |memory| memory.tried = None);
+                self.consumers.remember(&key, |memory| memory.tried = None);
                 return Ended { outcome: Outcome::RetryAfter(after), ..ended };
             }
             Err(error) => {
@@ -306,7 +306,7 @@ impl HelmReleaseReconciler {
                     if drifted.is_empty() || drift::mode(object) != DriftDetectionMode::Enabled {
                         draft.in_sync(drift::detects(object) && drifted.is_empty());
                         if drifted.is_empty() {
-                            self.remember(&key, |memory| memory.drifts = 0);
+                            self.consumers.remember(&key, |memory| memory.drifts = 0);
                         }
                         return Ok(Ended::now(Outcome::After(interval()), true));
                     }
@@ -338,8 +338,8 @@ impl HelmReleaseReconciler {
                     (condition_types::READY, borax_api::meta::ConditionStatus::Unknown);
                 draft.set(type_, status, reasons::PROGRESSING, &message);
             }
-            if let Err(error) = self.write_draft(object, draft).await {
-                return Ok(Ended::now(write_failed(&key, &error), false));
+            if let Err(outcome) = self.write_draft(object, draft).await {
+                return Ok(Ended::now(outcome, false));
             }
             tracing::info!(object = %key, "{message}");
             if matches!(state, State::Untested) {

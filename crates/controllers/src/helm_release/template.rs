@@ -15,7 +15,7 @@ use borax_release::Draft;
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
-use super::{HelmReleaseReconciler, write_failed};
+use super::HelmReleaseReconciler;
 use crate::shared::now;
 use crate::store::key_of;
 
@@ -134,7 +134,7 @@ impl HelmReleaseReconciler {
             return Ok(());
         }
         let new = HelmReleaseStatus { helm_chart: reference, ..status };
-        self.write(object, &new).await.map_err(|error| write_failed(&key_of(object), &error))
+        self.owned().status(object, &new).await
     }
 
     fn failed(&self, object: &HelmRelease, error: &str) -> Outcome {
@@ -168,7 +168,7 @@ impl HelmReleaseReconciler {
         );
         if object.metadata.deletion_timestamp.is_none() {
             let written = self.write_draft(object, &mut draft).await;
-            written.map_err(|error| error.to_string())?;
+            written.map_err(|_| "the status could not be written".to_owned())?;
         }
         Ok(())
     }

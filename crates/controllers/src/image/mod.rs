@@ -19,10 +19,9 @@ pub mod tags;
 use std::sync::Arc;
 
 use borax_api::image::{ImageRepository, ImageRepositorySpec};
-use borax_api::meta::RECONCILE_REQUEST;
 use borax_api::source::CloudProvider;
 use borax_source::oci::{Connection, Image};
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 
 use crate::registry;
 use crate::shared::Shared;
@@ -58,14 +57,4 @@ async fn image(shared: &Arc<Shared>, object: &ImageRepository) -> Result<Image, 
     let keychain =
         registry::keychain(cluster, &namespace, secret, &spec.service_account_name).await?;
     Image::new(&spec.image, keychain, connection, spec.timeout()).map_err(|error| error.to_string())
-}
-
-/// Whether a change of an object itself asks for a reconciliation: it is new, its spec changed, it is being deleted, or
-/// someone asked for it.
-fn concerns_itself<K: Resource>(old: Option<&K>, new: &K) -> bool {
-    let Some(old) = old else { return true };
-    let requested = |object: &K| object.annotations().get(RECONCILE_REQUEST).cloned();
-    old.meta().generation != new.meta().generation
-        || old.meta().deletion_timestamp.is_some() != new.meta().deletion_timestamp.is_some()
-        || requested(new).is_some_and(|new| Some(new) != requested(old))
 }

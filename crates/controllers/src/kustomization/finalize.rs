@@ -45,18 +45,7 @@ impl KustomizationReconciler {
             self.tell(object, true, "pruning for deleted resource failed");
             return Outcome::Backoff;
         }
-        let shared = &self.shared;
-        match self
-            .writer
-            .remove_finalizer(&shared.cluster, &shared.stores.kustomizations, object)
-            .await
-        {
-            Ok(()) => Outcome::Done,
-            Err(error) => {
-                tracing::error!(object = %crate::store::key_of(object), %error, "can't remove the finalizer");
-                Outcome::Backoff
-            }
-        }
+        self.owned().let_go(object).await
     }
 
     async fn delete_applied(&self, object: &Kustomization, turn: &Turn) -> Result<(), String> {

@@ -21,8 +21,8 @@ pub(crate) mod target;
 mod variables;
 mod wake;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use borax_api::kustomize::{
@@ -33,16 +33,16 @@ use borax_api::meta::{
     reasons,
 };
 use borax_health::Checks;
-use borax_kubeio::{EventKind, StatusError};
+use borax_kubeio::EventKind;
 use borax_object::{Gvk, LabelSelector, ObjectId};
 use borax_reconcile::{Key, Outcome, Reconciler, Turn};
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 
+use crate::consumers::Consumers;
 use crate::options::jittered;
-use crate::recorder::Told;
-use crate::shared::{Shared, is_chosen, now, rand_unit};
+use crate::owned::{Names, Owned};
+use crate::shared::{Shared, now, rand_unit};
 use crate::store::key_of;
-use crate::writes::Writer;
 use gate::{Gate, Observed, Revision, Source, Stop, Until};
 use report::{About, Draft, StalledBy};
 use run::{Ended, Run};
@@ -51,43 +51,26 @@ use run::{Ended, Run};
 pub struct KustomizationReconciler {
     shared: Arc<Shared>,
     remotes: target::Remotes,
-    writer: Writer,
-    /// Which objects are reconciled; all when absent.
-    labels: Option<LabelSelector>,
-    memory: Mutex<HashMap<Key, Memory>>,
-}
-
-/// What is remembered of a Kustomization between turns. Losing it costs a reconciliation, nothing else.
-#[derive(Clone, Debug, Default)]
-struct Memory {
-    /// It waits for a dependency, so a change of one wakes it.
-    waits_for_dependency: bool,
-    /// The digest of the artifact that was tried last; empty when it could not be had. Absent before the first try.
-    tried: Option<String>,
-    /// Corrections of drift in a row, to slow down when someone else keeps changing an object.
-    drifts: u32,
+    consumers: Arc<Consumers<Kustomization>>,
 }
 
 impl KustomizationReconciler {
     /// A reconciler over the shared state of the process.
     pub fn new(shared: Arc<Shared>, labels: Option<LabelSelector>) -> Arc<Self> {
-        let writer = Writer::new::<Kustomization>(STATUS_MANAGER);
-        Arc::new(Self {
-            shared,
-            remotes: target::Remotes::default(),
-            writer,
-            labels,
-            memory: Mutex::default(),
-        })
+        let names =
+            Names { kind: "Kustomization", controller: CONTROLLER, manager: STATUS_MANAGER };
+        let owned = Owned::new(&shared, |stores| &stores.kustomizations, names, labels);
+        let consumers = Consumers::new(owned, shared.options.backoff);
+        Arc::new(Self { shared, remotes: target::Remotes::default(), consumers })
     }
 
-    fn memory(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
-        // Every change is one insertion or removal, so what a panic left is sound.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The Kustomizations, and what wakes them.
+    pub fn consumers(&self) -> &Arc<Consumers<Kustomization>> {
+        &self.consumers
     }
 
-    fn remember(&self, key: &Key, change: impl FnOnce(&mut Memory)) {
-        change(self.memory().entry(key.clone()).or_default());
+    fn owned(&self) -> &Owned<Kustomization> {
+        &self.consumers.owned
     }
 
     fn source(&self, object: &Kustomization) -> Source {
@@ -119,15 +102,6 @@ impl KustomizationReconciler {
         }
     }
 
-    async fn write(
-        &self,
-        object: &Kustomization,
-        new: &KustomizationStatus,
-    ) -> Result<(), StatusError> {
-        let shared = &self.shared;
-        self.writer.status(&shared.cluster, &shared.stores.kustomizations, object, new).await
-    }
-
     /// Tells an event. Its reason is that of the Ready condition in `status`, as in Flux.
     fn event(
         &self,
@@ -152,15 +126,7 @@ impl KustomizationReconciler {
             }
         }
         let kind = if is_error { EventKind::Warning } else { EventKind::Normal };
-        self.shared.events.tell(Told {
-            controller: CONTROLLER,
-            meta: object.meta(),
-            resource: &self.writer.resource,
-            kind,
-            reason,
-            message,
-            metadata: annotations,
-        });
+        self.owned().tell(object, kind, reason, message, annotations);
     }
 
     async fn stopped(&self, object: &Kustomization, stop: Stop) -> Outcome {
@@ -173,10 +139,11 @@ impl KustomizationReconciler {
             Until::Source | Until::Dependency => draft.not_ready(stop.reason, &stop.message),
         }
         draft.finish(requested_at(object));
-        self.remember(&key, |memory| memory.waits_for_dependency = stop.until == Until::Dependency);
+        self.consumers
+            .remember(&key, |memory| memory.waits_for_dependency = stop.until == Until::Dependency);
         tracing::info!(object = %key, reason = stop.reason, "{}", stop.message);
-        if let Err(error) = self.write(object, &draft.status).await {
-            return write_failed(&key, &error);
+        if let Err(outcome) = self.owned().status(object, &draft.status).await {
+            return outcome;
         }
         let ready = |conditions| {
             find_condition(conditions, condition_types::READY)
@@ -219,10 +186,7 @@ impl KustomizationReconciler {
         tracing::info!(object = %key, "Reconciliation is suspended for this object");
         let mut draft = self.draft(object);
         draft.finish(requested_at(object));
-        match self.write(object, &draft.status).await {
-            Ok(()) => Outcome::Done,
-            Err(error) => write_failed(&key, &error),
-        }
+        self.owned().status(object, &draft.status).await.err().unwrap_or(Outcome::Done)
     }
 
     async fn go(
@@ -234,7 +198,7 @@ impl KustomizationReconciler {
     ) -> Outcome {
         let key = key_of(object);
         let started = Instant::now();
-        self.remember(&key, |memory| {
+        self.consumers.remember(&key, |memory| {
             memory.waits_for_dependency = false;
             memory.tried = Some(artifact.digest.clone());
         });
@@ -276,7 +240,7 @@ impl KustomizationReconciler {
                 let next =
                     jittered(object.interval(), options.interval_jitter_percentage, rand_unit());
                 if !told {
-                    self.remember(&key, |memory| memory.drifts = 0);
+                    self.consumers.remember(&key, |memory| memory.drifts = 0);
                     return Outcome::After(next);
                 }
                 draft.succeeded(&about, took);
@@ -290,13 +254,13 @@ impl KustomizationReconciler {
             Ended::NoArtifact(message) => {
                 draft.not_ready(reasons::ARTIFACT_FAILED, &message);
                 // When it is made again it may be the very same.
-                self.remember(&key, |memory| memory.tried = Some(String::new()));
+                self.consumers.remember(&key, |memory| memory.tried = Some(String::new()));
                 tracing::info!(object = %key, "{message}");
                 (Outcome::RetryAfter(options.requeue_dependency), None)
             }
             Ended::Superseded => {
                 // What comes may be the very same, at another place.
-                self.remember(&key, |memory| memory.tried = Some(String::new()));
+                self.consumers.remember(&key, |memory| memory.tried = Some(String::new()));
                 return Outcome::Again;
             }
             Ended::Interrupted(trigger) => {
@@ -321,8 +285,8 @@ impl KustomizationReconciler {
             }
         };
         draft.finish(requested_at(object));
-        if let Err(error) = self.write(object, &draft.status).await {
-            return write_failed(&key, &error);
+        if let Err(outcome) = self.owned().status(object, &draft.status).await {
+            return outcome;
         }
         if let Some((is_error, message)) = event {
             self.event(object, &draft.status, &about, is_error, &message);
@@ -335,60 +299,38 @@ impl Reconciler for KustomizationReconciler {
     const KIND: &'static str = "kustomization";
 
     async fn reconcile(&self, key: Key, turn: Turn) -> Outcome {
-        let stores = &self.shared.stores;
-        let Some(object) = stores.kustomizations.get(&key) else {
-            self.memory().remove(&key);
-            self.shared.metrics.object_gone("Kustomization", &key.namespace, &key.name);
+        let Some((object, _length)) = self.owned().begin(&key) else {
+            self.consumers.forget(&key);
             return Outcome::Forget;
         };
-        if !is_chosen(self.labels.as_ref(), object.labels()) {
-            return Outcome::Forget;
-        }
-        let started = Instant::now();
         let gate = gate::decide(&Observed {
             object: &object,
             source: self.source(&object),
-            find: &|namespace, name| stores.kustomizations.get(&Key::new(namespace, name)),
+            find: &|namespace, name| self.owned().store().get(&Key::new(namespace, name)),
             options: &self.shared.options,
         });
         if !matches!(gate, Gate::Finalize)
-            && let Err(error) = self
-                .writer
-                .add_finalizer(&self.shared.cluster, &stores.kustomizations, &object)
-                .await
+            && let Err(outcome) = self.owned().add_finalizer(&object).await
         {
-            return write_failed(&key, &error);
+            return outcome;
         }
-        let outcome = match gate {
+        match gate {
             Gate::Finalize => self.finalize(&object, &turn).await,
             Gate::Suspended => self.suspended(&object).await,
             Gate::Stop(stop) => self.stopped(&object, stop).await,
             Gate::Go(artifact, checks) => self.go(&object, &artifact, &checks, &turn).await,
-        };
-        self.shared.metrics.object_reconciled(
-            "Kustomization",
-            &key.namespace,
-            &key.name,
-            started.elapsed(),
-        );
-        outcome
+        }
     }
 
     async fn panicked(&self, key: Key, message: String) {
-        let Some(object) = self.shared.stores.kustomizations.get(&key) else { return };
+        let Some(object) = self.owned().store().get(&key) else { return };
         let mut draft = self.draft(&object);
         let message = format!("internal error, please report it: {message}");
         draft.not_ready(reasons::RECONCILIATION_FAILED, &message);
         draft.finish(requested_at(&object));
-        if let Err(error) = self.write(&object, &draft.status).await {
-            tracing::error!(object = %key, %error, "can't report a panic");
-        }
+        // What stands in the way of the report is in the log.
+        let _ = self.owned().status(&object, &draft.status).await;
     }
-}
-
-fn write_failed(key: &Key, error: &StatusError) -> Outcome {
-    tracing::error!(object = %key, %error, "can't write the object");
-    Outcome::Backoff
 }
 
 /// The reconcile request on the object, handled or not.

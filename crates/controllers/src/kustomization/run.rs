@@ -125,7 +125,11 @@ impl Run<'_> {
             // All that was and all that will be, so that a crash at any point leaves no object that the next run does
             // not know of.
             self.draft.set_inventory(&plan.recorded());
-            self.reconciler.write(self.object, &self.draft.status).await.map_err(status_failed)?;
+            self.reconciler
+                .owned()
+                .write(self.object, &self.draft.status)
+                .await
+                .map_err(status_failed)?;
         }
 
         let changes = self.apply(&applier, &plan).await?;
@@ -359,6 +363,7 @@ impl Run<'_> {
             Ok(result) => result,
             Err(_) => {
                 self.reconciler
+                    .owned()
                     .write(self.object, &self.draft.status)
                     .await
                     .map_err(status_failed)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use borax_api::meta::{
     Artifact, FINALIZER, RECONCILE_REQUEST, condition_types as common, find_condition,
@@ -12,58 +12,36 @@ use borax_api::source::{
     CONTROLLER, GROUP, STATUS_MANAGER, condition_types as types, reasons as source_reasons,
 };
 use borax_artifact::path::ArtifactPath;
-use borax_kubeio::{EventKind, StatusError};
+use borax_kubeio::EventKind;
 use borax_object::LabelSelector;
-use borax_reconcile::{Key, Outcome, Queue, Reconciler, Trigger, Turn};
+use borax_reconcile::{Key, Outcome, Queue, Reconciler, Turn};
 use kube::ResourceExt;
 
 use super::summary::{self, Problem, Remedy};
-use super::{Produced, Producer, Source, SourceStatus};
+use super::{Produced, Producer, SourceStatus};
 use crate::options::jittered;
-use crate::recorder::Told;
-use crate::shared::{Shared, is_chosen, now, rand_unit};
-use crate::store::{Change, key_of};
-use crate::writes::Writer;
+use crate::owned::{Names, Owned};
+use crate::shared::{Shared, now, rand_unit};
+use crate::store::key_of;
 
 /// Reconciles sources of one kind.
 pub struct SourceReconciler<K> {
     shared: Arc<Shared>,
-    writer: Writer,
-    /// Which objects are reconciled; all when absent.
-    labels: Option<LabelSelector>,
-    kind: std::marker::PhantomData<fn() -> K>,
+    owned: Owned<K>,
 }
 
 impl<K: Producer> SourceReconciler<K> {
     /// A reconciler over the shared state of the process.
     pub fn new(shared: Arc<Shared>, labels: Option<LabelSelector>) -> Arc<Self> {
-        Arc::new(Self {
-            shared,
-            writer: Writer::new::<K>(STATUS_MANAGER),
-            labels,
-            kind: std::marker::PhantomData,
-        })
+        let names = Names { kind: K::KIND, controller: CONTROLLER, manager: STATUS_MANAGER };
+        let owned = Owned::new(&shared, K::store, names, labels);
+        Arc::new(Self { shared, owned })
     }
 
     /// Wires the stores' changes to `queue`: its own spec, annotation and deletion, and what its kind depends on.
     pub fn listen(self: &Arc<Self>, queue: &Queue) {
         K::listen(&self.shared, queue);
-        let queue = queue.clone();
-        K::store(&self.shared.stores).on_change(move |change: &Change<K>| {
-            let Some(new) = &change.new else {
-                queue.wake(change.key.clone(), None);
-                return;
-            };
-            if concerns_itself(change.old.as_deref(), new.as_ref()) {
-                let trigger = Trigger { kind: K::KIND, key: change.key.clone() };
-                queue.wake(change.key.clone(), Some(trigger));
-            }
-        });
-    }
-
-    async fn write(&self, object: &K, new: &K::Status) -> Result<(), StatusError> {
-        let shared = &self.shared;
-        self.writer.status(&shared.cluster, K::store(&shared.stores), object, new).await
+        self.owned.listen(queue);
     }
 
     async fn finalize(&self, object: &K) -> Outcome {
@@ -81,12 +59,7 @@ impl<K: Producer> SourceReconciler<K> {
             );
             return Outcome::Backoff;
         }
-        let shared = &self.shared;
-        match self.writer.remove_finalizer(&shared.cluster, K::store(&shared.stores), object).await
-        {
-            Ok(()) => Outcome::Done,
-            Err(error) => self.write_failed(&key, &error),
-        }
+        self.owned.let_go(object).await
     }
 
     /// Suspended: nothing is done, and what was asked for counts as seen, as in Flux.
@@ -102,10 +75,7 @@ impl<K: Producer> SourceReconciler<K> {
         if let Some(requested) = object.annotations().get(RECONCILE_REQUEST) {
             status.last_handled_reconcile_at().clone_from(requested);
         }
-        match self.write(object, &status).await {
-            Ok(()) => Outcome::Done,
-            Err(error) => self.write_failed(&key, &error),
-        }
+        self.owned.status(object, &status).await.err().unwrap_or(Outcome::Done)
     }
 
     /// Runs a blocking step on the storage with the path of the object's artifacts.
@@ -160,7 +130,6 @@ impl<K: Producer> SourceReconciler<K> {
     }
 
     async fn go(&self, object: &K, turn: &Turn) -> Outcome {
-        let key = key_of(object);
         let generation = object.meta().generation.unwrap_or_default();
         let before = object.status().cloned().unwrap_or_default();
         let mut status = before.clone();
@@ -181,8 +150,8 @@ impl<K: Producer> SourceReconciler<K> {
                 || *status.observed_generation() != generation
             {
                 summary::progressing(status.conditions(), generation, &message, now());
-                if let Err(error) = self.write(object, &status).await {
-                    return self.write_failed(&key, &error);
+                if let Err(outcome) = self.owned.status(object, &status).await {
+                    return outcome;
                 }
             }
         }
@@ -245,8 +214,8 @@ impl<K: Producer> SourceReconciler<K> {
         if let Some(requested) = object.annotations().get(RECONCILE_REQUEST) {
             status.last_handled_reconcile_at().clone_from(requested);
         }
-        if let Err(error) = self.write(object, &status).await {
-            return self.write_failed(&key, &error);
+        if let Err(outcome) = self.owned.status(object, &status).await {
+            return outcome;
         }
         if let Some((kind, reason, message)) = event {
             self.event(object, status.artifact().as_ref(), kind, &reason, &message);
@@ -314,15 +283,10 @@ impl<K: Producer> SourceReconciler<K> {
             tracing::error!(object = %key, kind = K::KIND, "garbage collection failed: {message}");
             return Outcome::Backoff;
         }
-        if has_status && let Err(error) = self.write(object, &nothing).await {
-            return self.write_failed(&key, &error);
+        if has_status && let Err(outcome) = self.owned.status(object, &nothing).await {
+            return outcome;
         }
-        let shared = &self.shared;
-        match self.writer.remove_finalizer(&shared.cluster, K::store(&shared.stores), object).await
-        {
-            Ok(()) => Outcome::Done,
-            Err(error) => self.write_failed(&key, &error),
-        }
+        self.owned.let_go(object).await
     }
 
     async fn collect_garbage(&self, object: &K, current: &Artifact) {
@@ -350,30 +314,8 @@ impl<K: Producer> SourceReconciler<K> {
             annotations.insert(format!("{GROUP}/revision"), artifact.revision.clone());
             annotations.insert(format!("{GROUP}/digest"), artifact.digest.clone());
         }
-        self.shared.events.tell(Told {
-            controller: CONTROLLER,
-            meta: object.meta(),
-            resource: &self.writer.resource,
-            kind,
-            reason,
-            message,
-            metadata: annotations,
-        });
+        self.owned.tell(object, kind, reason, message, annotations);
     }
-
-    fn write_failed(&self, key: &Key, error: &StatusError) -> Outcome {
-        tracing::error!(object = %key, kind = K::KIND, %error, "can't write the object");
-        Outcome::Backoff
-    }
-}
-
-/// Whether a change of the source itself asks for a reconciliation.
-fn concerns_itself<K: Source>(old: Option<&K>, new: &K) -> bool {
-    let Some(old) = old else { return true };
-    let requested = |object: &K| object.annotations().get(RECONCILE_REQUEST).cloned();
-    old.meta().generation != new.meta().generation
-        || old.meta().deletion_timestamp.is_some() != new.meta().deletion_timestamp.is_some()
-        || requested(new).is_some_and(|new| Some(new) != requested(old))
 }
 
 fn message_of<'a>(conditions: &'a [borax_api::meta::Condition], type_: &str) -> Option<&'a String> {
@@ -384,40 +326,24 @@ impl<K: Producer> Reconciler for SourceReconciler<K> {
     const KIND: &'static str = K::CONTROLLER;
 
     async fn reconcile(&self, key: Key, turn: Turn) -> Outcome {
-        let Some(object) = K::store(&self.shared.stores).get(&key) else {
-            self.shared.metrics.object_gone(K::KIND, &key.namespace, &key.name);
-            return Outcome::Forget;
-        };
-        if !is_chosen(self.labels.as_ref(), object.labels()) {
-            return Outcome::Forget;
+        let Some((object, _length)) = self.owned.begin(&key) else { return Outcome::Forget };
+        if object.is_static() {
+            return self.clear(&object).await;
         }
-        let started = Instant::now();
-        let outcome = if object.is_static() {
-            self.clear(&object).await
-        } else if object.meta().deletion_timestamp.is_some() {
-            self.finalize(&object).await
-        } else if let Err(error) = self
-            .writer
-            .add_finalizer(&self.shared.cluster, K::store(&self.shared.stores), &object)
-            .await
-        {
-            self.write_failed(&key, &error)
-        } else if object.is_suspended() {
-            self.suspended(&object).await
-        } else {
-            self.go(&object, &turn).await
-        };
-        self.shared.metrics.object_reconciled(
-            K::KIND,
-            &key.namespace,
-            &key.name,
-            started.elapsed(),
-        );
-        outcome
+        if object.meta().deletion_timestamp.is_some() {
+            return self.finalize(&object).await;
+        }
+        if let Err(outcome) = self.owned.add_finalizer(&object).await {
+            return outcome;
+        }
+        match object.is_suspended() {
+            true => self.suspended(&object).await,
+            false => self.go(&object, &turn).await,
+        }
     }
 
     async fn panicked(&self, key: Key, message: String) {
-        let Some(object) = K::store(&self.shared.stores).get(&key) else { return };
+        let Some(object) = self.owned.store().get(&key) else { return };
         let mut status = object.status().cloned().unwrap_or_default();
         let problem =
             Problem::fetch(reasons::FAILED, format!("internal error, please report it: {message}"));
@@ -427,9 +353,8 @@ impl<K: Producer> Reconciler for SourceReconciler<K> {
             &problem,
             now(),
         );
-        if let Err(error) = self.write(&object, &status).await {
-            tracing::error!(object = %key, kind = K::KIND, %error, "can't report a panic");
-        }
+        // What stands in the way of the report is in the log.
+        let _ = self.owned.status(&object, &status).await;
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use borax_api::image::{ImageUpdateAutomation, SigningKeyType, reasons};
 use borax_api::source::reasons as source_reasons;
-use borax_helm::Env;
 use borax_image::setters;
 use borax_image::update::Update;
 use borax_reconcile::Key;
@@ -19,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::decide::{Failure, Work};
 use super::desks::DeskKey;
 use super::message::{MessageError, render};
+use crate::machine::Machine;
 use crate::shared::Shared;
 use crate::source::git::{login, refuse_unsupported};
 use crate::source::secrets;
@@ -179,7 +179,7 @@ impl Change for Edit<'_> {
     fn commit(&mut self) -> Result<Draft, String> {
         let commit = &self.work.git.commit;
         let (template, values) = (&commit.message_template, &commit.message_template_values);
-        let env: Arc<dyn Env> = Arc::new(Machine);
+        let env: Arc<dyn borax_helm::Env> = Arc::new(Machine);
         let message =
             render(template, &self.object, &self.update, values, &env).map_err(|error| {
                 if let MessageError::Removed { .. } = error {
@@ -193,25 +193,5 @@ impl Change for Edit<'_> {
             seconds: jiff::Timestamp::now().as_second(),
         };
         Ok(Draft { author, message })
-    }
-}
-
-/// The clock and randomness that Sprig's generators of keys and certificates ask for.
-struct Machine;
-
-impl Env for Machine {
-    fn now(&self) -> (i64, u32) {
-        let now = jiff::Timestamp::now();
-        (now.as_second(), now.subsec_nanosecond().unsigned_abs())
-    }
-
-    fn random(&self, buffer: &mut [u8]) {
-        use rand::RngCore as _;
-        rand::rngs::OsRng.fill_bytes(buffer);
-    }
-
-    fn lookup_host(&self, _name: &str) -> Vec<String> {
-        // No hermetic function asks.
-        Vec::new()
     }
 }

@@ -19,12 +19,11 @@ mod report;
 
 pub use desks::Desks;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use borax_api::image::{
     AUTOMATION_CONTROLLER, AUTOMATION_STATUS_MANAGER, ImagePolicy, ImageUpdateAutomation,
-    ImageUpdateAutomationStatus,
 };
 use borax_api::meta::{RECONCILE_REQUEST, reasons};
 use borax_api::source::GitRepository;
@@ -35,40 +34,32 @@ use kube::ResourceExt;
 
 use self::decide::{Failure, Observed, Work, decide};
 use self::report::Telling;
-use crate::recorder::Told;
-use crate::shared::{Shared, is_chosen, now};
+use crate::owned::{Names, Owned};
+use crate::shared::{Shared, now};
 use crate::store::{Change, key_of};
-use crate::writes::Writer;
 
 /// Reconciles ImageUpdateAutomations.
 pub struct AutomationReconciler {
     shared: Arc<Shared>,
-    writer: Writer,
-    /// Which objects are reconciled; all when absent.
-    labels: Option<LabelSelector>,
+    owned: Owned<ImageUpdateAutomation>,
 }
 
 impl AutomationReconciler {
     /// A reconciler over the shared state of the process.
     pub fn new(shared: Arc<Shared>, labels: Option<LabelSelector>) -> Arc<Self> {
-        let writer = Writer::new::<ImageUpdateAutomation>(AUTOMATION_STATUS_MANAGER);
-        Arc::new(Self { shared, writer, labels })
+        let names = Names {
+            kind: "ImageUpdateAutomation",
+            controller: AUTOMATION_CONTROLLER,
+            manager: AUTOMATION_STATUS_MANAGER,
+        };
+        let owned = Owned::new(&shared, |stores| &stores.image_update_automations, names, labels);
+        Arc::new(Self { shared, owned })
     }
 
     /// Wires the stores' changes to `queue`.
     pub fn listen(self: &Arc<Self>, queue: &Queue) {
         let stores = &self.shared.stores;
-        let wakes = queue.clone();
-        stores.image_update_automations.on_change(move |change: &Change<ImageUpdateAutomation>| {
-            let Some(new) = &change.new else {
-                wakes.wake(change.key.clone(), None);
-                return;
-            };
-            if concerns_itself(change.old.as_deref(), new) {
-                let trigger = Trigger { kind: "ImageUpdateAutomation", key: change.key.clone() };
-                wakes.wake(change.key.clone(), Some(trigger));
-            }
-        });
+        self.owned.listen(queue);
         let (this, wakes) = (Arc::clone(self), queue.clone());
         stores.image_policies.on_change(move |change: &Change<ImagePolicy>| {
             let latest = |policy: &Arc<ImagePolicy>| policy.status.as_ref()?.latest_ref.clone();
@@ -115,21 +106,6 @@ impl AutomationReconciler {
         }
     }
 
-    async fn write(
-        &self,
-        object: &ImageUpdateAutomation,
-        status: &ImageUpdateAutomationStatus,
-    ) -> bool {
-        let (shared, store) = (&self.shared, &self.shared.stores.image_update_automations);
-        match self.writer.status(&shared.cluster, store, object, status).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(object = %key_of(object), %error, "can't write the object");
-                false
-            }
-        }
-    }
-
     fn observe(&self, object: &ImageUpdateAutomation) -> Observed {
         let stores = &self.shared.stores;
         let namespace = object.namespace();
@@ -147,8 +123,8 @@ impl AutomationReconciler {
         let mut status = before.clone();
         if before.observed_generation != generation {
             report::progressing(&mut status, generation, started);
-            if !self.write(object, &status).await {
-                return Outcome::Backoff;
+            if let Err(outcome) = self.owned.status(object, &status).await {
+                return outcome;
             }
         }
         let done = match decide(object, self.observe(object)) {
@@ -175,11 +151,11 @@ impl AutomationReconciler {
                 (if failure.stalled { Outcome::Done } else { Outcome::Backoff }, telling)
             }
         };
-        if !self.write(object, &status).await {
-            return Outcome::Backoff;
+        if let Err(outcome) = self.owned.status(object, &status).await {
+            return outcome;
         }
-        if let Some(telling) = telling {
-            self.tell(object, &telling);
+        if let Some(Telling { kind, reason, message }) = telling {
+            self.owned.tell(object, kind, &reason, &message, BTreeMap::new());
         }
         outcome
     }
@@ -201,29 +177,6 @@ impl AutomationReconciler {
             }
         }
     }
-
-    fn tell(&self, object: &ImageUpdateAutomation, telling: &Telling) {
-        self.shared.events.tell(Told {
-            controller: AUTOMATION_CONTROLLER,
-            meta: &object.metadata,
-            resource: &self.writer.resource,
-            kind: telling.kind,
-            reason: &telling.reason,
-            message: &telling.message,
-            metadata: Default::default(),
-        });
-    }
-
-    async fn finalize(&self, object: &ImageUpdateAutomation) -> Outcome {
-        let (shared, store) = (&self.shared, &self.shared.stores.image_update_automations);
-        match self.writer.remove_finalizer(&shared.cluster, store, object).await {
-            Ok(()) => Outcome::Done,
-            Err(error) => {
-                tracing::error!(object = %key_of(object), %error, "can't write the object");
-                Outcome::Backoff
-            }
-        }
-    }
 }
 
 /// The GitRepository that an automation writes to.
@@ -233,61 +186,33 @@ fn source_key(object: &ImageUpdateAutomation) -> Key {
     Key::new(reference.namespace_or(&own), &reference.name)
 }
 
-/// Whether a change of the automation itself asks for a reconciliation.
-fn concerns_itself(old: Option<&ImageUpdateAutomation>, new: &ImageUpdateAutomation) -> bool {
-    let Some(old) = old else { return true };
-    let requested =
-        |object: &ImageUpdateAutomation| object.annotations().get(RECONCILE_REQUEST).cloned();
-    old.metadata.generation != new.metadata.generation
-        || old.metadata.deletion_timestamp.is_some() != new.metadata.deletion_timestamp.is_some()
-        || requested(new).is_some_and(|new| Some(new) != requested(old))
-}
-
 impl Reconciler for AutomationReconciler {
     const KIND: &'static str = "imageupdateautomation";
 
     async fn reconcile(&self, key: Key, turn: Turn) -> Outcome {
-        let store = &self.shared.stores.image_update_automations;
-        let Some(object) = store.get(&key) else {
-            self.shared.metrics.object_gone("ImageUpdateAutomation", &key.namespace, &key.name);
-            return Outcome::Forget;
-        };
-        if !is_chosen(self.labels.as_ref(), object.labels()) {
-            return Outcome::Forget;
+        let Some((object, _length)) = self.owned.begin(&key) else { return Outcome::Forget };
+        if object.metadata.deletion_timestamp.is_some() {
+            return self.owned.let_go(&object).await;
         }
-        let started = Instant::now();
-        let outcome = if object.metadata.deletion_timestamp.is_some() {
-            self.finalize(&object).await
-        } else if let Err(error) =
-            self.writer.add_finalizer(&self.shared.cluster, store, &object).await
-        {
-            tracing::error!(object = %key, %error, "can't write the object");
-            Outcome::Backoff
-        } else if object.spec.suspend {
+        if let Err(outcome) = self.owned.add_finalizer(&object).await {
+            return outcome;
+        }
+        if object.spec.suspend {
             tracing::info!(object = %key, "reconciliation is suspended for this object");
-            Outcome::Done
-        } else {
-            self.go(&key, &object, &turn).await
-        };
-        let took = started.elapsed();
-        self.shared.metrics.object_reconciled(
-            "ImageUpdateAutomation",
-            &key.namespace,
-            &key.name,
-            took,
-        );
-        outcome
+            return Outcome::Done;
+        }
+        self.go(&key, &object, &turn).await
     }
 
     async fn panicked(&self, key: Key, message: String) {
-        let store = &self.shared.stores.image_update_automations;
-        let Some(object) = store.get(&key) else { return };
+        let Some(object) = self.owned.store().get(&key) else { return };
         let before = object.status.clone().unwrap_or_default();
         let mut status = before.clone();
         let failure =
             Failure::retry(reasons::FAILED, format!("internal error, please report it: {message}"));
         let generation = object.metadata.generation.unwrap_or_default();
         report::failed(&before, &mut status, generation, &failure, now());
-        self.write(&object, &status).await;
+        // What stands in the way of the report is in the log.
+        let _ = self.owned.status(&object, &status).await;
     }
 }

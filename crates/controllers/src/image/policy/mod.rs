@@ -7,7 +7,7 @@ pub mod choose;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use borax_api::image::{
     ImagePolicy, ImagePolicyStatus, ImageRef, ImageRepository, REFLECTOR_CONTROLLER,
@@ -15,7 +15,6 @@ use borax_api::image::{
 };
 use borax_api::meta::{RECONCILE_REQUEST, reasons as common};
 use borax_image::policy::Policy;
-use borax_kubeio::StatusError;
 use borax_object::LabelSelector;
 use borax_reconcile::{Key, Outcome, Queue, Reconciler, Trigger, Turn};
 use borax_source::oci::Repository;
@@ -24,19 +23,16 @@ use kube::ResourceExt;
 use self::choose::Digest;
 use super::summary::{self, Problem};
 use super::tags::Tags;
-use super::{access, concerns_itself, image, unsupported};
-use crate::recorder::Told;
-use crate::shared::{Shared, is_chosen, now};
+use super::{access, image, unsupported};
+use crate::owned::{Names, Owned};
+use crate::shared::{Shared, now};
 use crate::store::{Change, key_of};
-use crate::writes::Writer;
 
 /// Reconciles ImagePolicies.
 pub struct ImagePolicyReconciler {
     shared: Arc<Shared>,
     tags: Arc<Tags>,
-    writer: Writer,
-    /// Which objects are reconciled; all when absent.
-    labels: Option<LabelSelector>,
+    owned: Owned<ImagePolicy>,
 }
 
 /// Why there is no latest image.
@@ -55,23 +51,18 @@ impl From<Problem> for Stop {
 impl ImagePolicyReconciler {
     /// A reconciler over the shared state of the process.
     pub fn new(shared: Arc<Shared>, tags: Arc<Tags>, labels: Option<LabelSelector>) -> Arc<Self> {
-        let writer = Writer::new::<ImagePolicy>(REFLECTOR_STATUS_MANAGER);
-        Arc::new(Self { shared, tags, writer, labels })
+        let names = Names {
+            kind: "ImagePolicy",
+            controller: REFLECTOR_CONTROLLER,
+            manager: REFLECTOR_STATUS_MANAGER,
+        };
+        let owned = Owned::new(&shared, |stores| &stores.image_policies, names, labels);
+        Arc::new(Self { shared, tags, owned })
     }
 
     /// Wires changes to `queue`: its own, its repository's, and those of the repository's tags.
     pub fn listen(self: &Arc<Self>, queue: &Queue) {
-        let wakes = queue.clone();
-        self.shared.stores.image_policies.on_change(move |change: &Change<ImagePolicy>| {
-            let Some(new) = &change.new else {
-                wakes.wake(change.key.clone(), None);
-                return;
-            };
-            if concerns_itself(change.old.as_deref(), new.as_ref()) {
-                let trigger = Trigger { kind: "ImagePolicy", key: change.key.clone() };
-                wakes.wake(change.key.clone(), Some(trigger));
-            }
-        });
+        self.owned.listen(queue);
         let (shared, wakes) = (Arc::clone(&self.shared), queue.clone());
         self.shared.stores.image_repositories.on_change(move |change: &Change<ImageRepository>| {
             let generation = |object: &Option<Arc<ImageRepository>>| {
@@ -83,15 +74,6 @@ impl ImagePolicyReconciler {
         });
         let (shared, wakes) = (Arc::clone(&self.shared), queue.clone());
         self.tags.on_change(move |repository| wake_policies_of(&shared, repository, &wakes));
-    }
-
-    async fn write(
-        &self,
-        object: &ImagePolicy,
-        status: &ImagePolicyStatus,
-    ) -> Result<(), StatusError> {
-        let store = &self.shared.stores.image_policies;
-        self.writer.status(&self.shared.cluster, store, object, status).await
     }
 
     async fn go(&self, key: &Key, object: &ImagePolicy, turn: &Turn) -> Outcome {
@@ -239,21 +221,13 @@ impl ImagePolicyReconciler {
         if let Some(requested) = object.annotations().get(RECONCILE_REQUEST) {
             status.last_handled_reconcile_at.clone_from(requested);
         }
-        if let Err(error) = self.write(object, &status).await {
-            return write_failed(key, &error);
+        if let Err(outcome) = self.owned.status(object, &status).await {
+            return outcome;
         }
         if let Some((kind, reason, message)) =
             summary::event(&before.conditions, &status.conditions)
         {
-            self.shared.events.tell(Told {
-                controller: REFLECTOR_CONTROLLER,
-                meta: &object.metadata,
-                resource: &self.writer.resource,
-                kind,
-                reason: &reason,
-                message: &message,
-                metadata: BTreeMap::new(),
-            });
+            self.owned.tell(object, kind, &reason, &message, BTreeMap::new());
         }
         outcome
     }
@@ -280,53 +254,32 @@ fn rounded(wait: Duration) -> String {
     borax_api::meta::Duration::from(Duration::from_secs(seconds)).to_string()
 }
 
-fn write_failed(key: &Key, error: &StatusError) -> Outcome {
-    tracing::error!(object = %key, kind = "ImagePolicy", %error, "can't write the object");
-    Outcome::Backoff
-}
-
 impl Reconciler for ImagePolicyReconciler {
     const KIND: &'static str = "imagepolicy";
 
     async fn reconcile(&self, key: Key, turn: Turn) -> Outcome {
-        let store = &self.shared.stores.image_policies;
-        let Some(object) = store.get(&key) else {
-            self.shared.metrics.object_gone(Self::KIND, &key.namespace, &key.name);
-            return Outcome::Forget;
-        };
-        if !is_chosen(self.labels.as_ref(), object.labels()) {
-            return Outcome::Forget;
+        let Some((object, _length)) = self.owned.begin(&key) else { return Outcome::Forget };
+        if object.metadata.deletion_timestamp.is_some() {
+            return self.owned.let_go(&object).await;
         }
-        let started = Instant::now();
-        let outcome = if object.metadata.deletion_timestamp.is_some() {
-            match self.writer.remove_finalizer(&self.shared.cluster, store, &object).await {
-                Ok(()) => Outcome::Done,
-                Err(error) => write_failed(&key, &error),
-            }
-        } else if let Err(error) =
-            self.writer.add_finalizer(&self.shared.cluster, store, &object).await
-        {
-            write_failed(&key, &error)
-        } else if object.spec.suspend {
+        if let Err(outcome) = self.owned.add_finalizer(&object).await {
+            return outcome;
+        }
+        if object.spec.suspend {
             tracing::info!(object = %key, kind = "ImagePolicy", "reconciliation is suspended for this object");
-            Outcome::Done
-        } else {
-            self.go(&key, &object, &turn).await
-        };
-        let took = started.elapsed();
-        self.shared.metrics.object_reconciled(Self::KIND, &key.namespace, &key.name, took);
-        outcome
+            return Outcome::Done;
+        }
+        self.go(&key, &object, &turn).await
     }
 
     async fn panicked(&self, key: Key, message: String) {
-        let Some(object) = self.shared.stores.image_policies.get(&key) else { return };
+        let Some(object) = self.owned.store().get(&key) else { return };
         let mut status = object.status.clone().unwrap_or_default();
         let message = format!("internal error, please report it: {message}");
         let generation = object.metadata.generation.unwrap_or_default();
         let problem = Problem::new(common::FAILED, message);
         summary::failed(&mut status.conditions, generation, &problem, now());
-        if let Err(error) = self.write(&object, &status).await {
-            write_failed(&key, &error);
-        }
+        // What stands in the way of the report is in the log.
+        let _ = self.owned.status(&object, &status).await;
     }
 }

@@ -7,7 +7,7 @@ pub mod due;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use borax_api::image::{
     ImageRepository, ImageRepositoryStatus, REFLECTOR_CONTROLLER, REFLECTOR_STATUS_MANAGER,
@@ -15,9 +15,8 @@ use borax_api::image::{
 };
 use borax_api::meta::{RECONCILE_REQUEST, reasons as common, reconcile_request};
 use borax_golang::regexp;
-use borax_kubeio::StatusError;
 use borax_object::LabelSelector;
-use borax_reconcile::{Key, Outcome, Queue, Reconciler, Trigger, Turn};
+use borax_reconcile::{Key, Outcome, Queue, Reconciler, Turn};
 use borax_source::oci::{Image, Repository};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -25,19 +24,15 @@ use kube::ResourceExt;
 use self::due::{Due, Reason, due};
 use super::summary::{self, Problem};
 use super::tags::{Scanned, Tags};
-use super::{concerns_itself, image, unsupported};
-use crate::recorder::Told;
-use crate::shared::{Shared, is_chosen, now};
-use crate::store::Change;
-use crate::writes::Writer;
+use super::{image, unsupported};
+use crate::owned::{Names, Owned};
+use crate::shared::{Shared, now};
 
 /// Reconciles ImageRepositories.
 pub struct ImageRepositoryReconciler {
     shared: Arc<Shared>,
     tags: Arc<Tags>,
-    writer: Writer,
-    /// Which objects are reconciled; all when absent.
-    labels: Option<LabelSelector>,
+    owned: Owned<ImageRepository>,
 }
 
 /// A scan that did not come about, and how long the registry asks to be left alone.
@@ -63,32 +58,18 @@ enum Looked {
 impl ImageRepositoryReconciler {
     /// A reconciler over the shared state of the process.
     pub fn new(shared: Arc<Shared>, tags: Arc<Tags>, labels: Option<LabelSelector>) -> Arc<Self> {
-        let writer = Writer::new::<ImageRepository>(REFLECTOR_STATUS_MANAGER);
-        Arc::new(Self { shared, tags, writer, labels })
+        let names = Names {
+            kind: "ImageRepository",
+            controller: REFLECTOR_CONTROLLER,
+            manager: REFLECTOR_STATUS_MANAGER,
+        };
+        let owned = Owned::new(&shared, |stores| &stores.image_repositories, names, labels);
+        Arc::new(Self { shared, tags, owned })
     }
 
     /// Wires the store's changes to `queue`: its own spec, annotation and deletion.
     pub fn listen(self: &Arc<Self>, queue: &Queue) {
-        let queue = queue.clone();
-        self.shared.stores.image_repositories.on_change(move |change: &Change<ImageRepository>| {
-            let Some(new) = &change.new else {
-                queue.wake(change.key.clone(), None);
-                return;
-            };
-            if concerns_itself(change.old.as_deref(), new.as_ref()) {
-                let trigger = Trigger { kind: "ImageRepository", key: change.key.clone() };
-                queue.wake(change.key.clone(), Some(trigger));
-            }
-        });
-    }
-
-    async fn write(
-        &self,
-        object: &ImageRepository,
-        status: &ImageRepositoryStatus,
-    ) -> Result<(), StatusError> {
-        let store = &self.shared.stores.image_repositories;
-        self.writer.status(&self.shared.cluster, store, object, status).await
+        self.owned.listen(queue);
     }
 
     async fn finalize(&self, key: &Key, object: &ImageRepository) -> Outcome {
@@ -96,11 +77,7 @@ impl ImageRepositoryReconciler {
             tracing::error!(object = %key, error, "the tags of a deleted ImageRepository stay");
             return Outcome::Backoff;
         }
-        let store = &self.shared.stores.image_repositories;
-        match self.writer.remove_finalizer(&self.shared.cluster, store, object).await {
-            Ok(()) => Outcome::Done,
-            Err(error) => write_failed(key, &error),
-        }
+        self.owned.let_go(object).await
     }
 
     async fn go(&self, key: &Key, object: &ImageRepository, turn: &Turn) -> Outcome {
@@ -146,8 +123,8 @@ impl ImageRepositoryReconciler {
             summary::progressing(&mut status.conditions, generation, &message, now());
             // A repository that keeps failing says why it fails, not that it starts over.
             let is_new = before.observed_generation != generation && before.conditions.is_empty();
-            if is_new && let Err(error) = self.write(object, &status).await {
-                return write_failed(key, &error);
+            if is_new && let Err(outcome) = self.owned.status(object, &status).await {
+                return outcome;
             }
         }
         let looked = match due {
@@ -253,21 +230,13 @@ impl ImageRepositoryReconciler {
         if let Some(requested) = object.annotations().get(RECONCILE_REQUEST) {
             status.last_handled_reconcile_at.clone_from(requested);
         }
-        if let Err(error) = self.write(object, &status).await {
-            return write_failed(key, &error);
+        if let Err(outcome) = self.owned.status(object, &status).await {
+            return outcome;
         }
         if let Some((kind, reason, message)) =
             summary::event(&before.conditions, &status.conditions)
         {
-            self.shared.events.tell(Told {
-                controller: REFLECTOR_CONTROLLER,
-                meta: &object.metadata,
-                resource: &self.writer.resource,
-                kind,
-                reason: &reason,
-                message: &message,
-                metadata: BTreeMap::new(),
-            });
+            self.owned.tell(object, kind, &reason, &message, BTreeMap::new());
         }
         outcome
     }
@@ -298,50 +267,32 @@ fn next(object: &ImageRepository, status: &ImageRepositoryStatus) -> Duration {
     interval.saturating_sub(passed)
 }
 
-fn write_failed(key: &Key, error: &StatusError) -> Outcome {
-    tracing::error!(object = %key, kind = "ImageRepository", %error, "can't write the object");
-    Outcome::Backoff
-}
-
 impl Reconciler for ImageRepositoryReconciler {
     const KIND: &'static str = "imagerepository";
 
     async fn reconcile(&self, key: Key, turn: Turn) -> Outcome {
-        let store = &self.shared.stores.image_repositories;
-        let Some(object) = store.get(&key) else {
-            self.shared.metrics.object_gone(Self::KIND, &key.namespace, &key.name);
-            return Outcome::Forget;
-        };
-        if !is_chosen(self.labels.as_ref(), object.labels()) {
-            return Outcome::Forget;
+        let Some((object, _length)) = self.owned.begin(&key) else { return Outcome::Forget };
+        if object.metadata.deletion_timestamp.is_some() {
+            return self.finalize(&key, &object).await;
         }
-        let started = Instant::now();
-        let outcome = if object.metadata.deletion_timestamp.is_some() {
-            self.finalize(&key, &object).await
-        } else if let Err(error) =
-            self.writer.add_finalizer(&self.shared.cluster, store, &object).await
-        {
-            write_failed(&key, &error)
-        } else if object.spec.suspend {
+        if let Err(outcome) = self.owned.add_finalizer(&object).await {
+            return outcome;
+        }
+        if object.spec.suspend {
             tracing::info!(object = %key, kind = "ImageRepository", "reconciliation is suspended for this object");
-            Outcome::Done
-        } else {
-            self.go(&key, &object, &turn).await
-        };
-        let took = started.elapsed();
-        self.shared.metrics.object_reconciled(Self::KIND, &key.namespace, &key.name, took);
-        outcome
+            return Outcome::Done;
+        }
+        self.go(&key, &object, &turn).await
     }
 
     async fn panicked(&self, key: Key, message: String) {
-        let Some(object) = self.shared.stores.image_repositories.get(&key) else { return };
+        let Some(object) = self.owned.store().get(&key) else { return };
         let mut status = object.status.clone().unwrap_or_default();
         let message = format!("internal error, please report it: {message}");
         let generation = object.metadata.generation.unwrap_or_default();
         let problem = Problem::new(common::FAILED, message);
         summary::failed(&mut status.conditions, generation, &problem, now());
-        if let Err(error) = self.write(&object, &status).await {
-            write_failed(&key, &error);
-        }
+        // What stands in the way of the report is in the log.
+        let _ = self.owned.status(&object, &status).await;
     }
 }
