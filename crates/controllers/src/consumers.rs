@@ -47,8 +47,19 @@ pub struct Memory {
     pub waits_for_dependency: bool,
     /// The digest of the artifact that was tried last; empty when it could not be had. Absent before the first try.
     pub tried: Option<String>,
-    /// Corrections of drift in a row, to slow down when someone else keeps changing an object.
+    /// Turns in a row that drift woke, to slow down when someone else keeps changing an object.
     pub drifts: u32,
+    /// Drift was told of that no turn has looked into yet.
+    pub has_drifted: bool,
+}
+
+impl Memory {
+    /// Notes that someone changed what the object made. Many changes before the next turn are one reason to look.
+    fn drifted(&mut self) {
+        if !std::mem::replace(&mut self.has_drifted, true) {
+            self.drifts = self.drifts.saturating_add(1);
+        }
+    }
 }
 
 /// The objects of such a kind.
@@ -81,6 +92,11 @@ impl<K: Consumer> Consumers<K> {
         let memory = memories.entry(key.clone()).or_default();
         change(memory);
         memory.clone()
+    }
+
+    /// A turn looks into whatever was told until now.
+    pub fn looks(&self, key: &Key) {
+        self.remember(key, |memory| memory.has_drifted = false);
     }
 
     /// Forgets an object that is gone.
@@ -152,8 +168,25 @@ impl<K: Consumer> Consumers<K> {
         if !object.minds_drift() {
             return;
         }
-        let memory = self.remember(key, |memory| memory.drifts = memory.drifts.saturating_add(1));
+        let memory = self.remember(key, Memory::drifted);
         let delay = self.backoff.delay(memory.drifts).min(object.interval());
         queue.wake_after(key.clone(), None, delay);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drift_slows_down_by_turns_and_not_by_objects() {
+        let mut memory = Memory::default();
+        for _ in 0..50 {
+            memory.drifted();
+        }
+        assert_eq!(memory.drifts, 1);
+        memory.has_drifted = false;
+        memory.drifted();
+        assert_eq!(memory.drifts, 2);
     }
 }

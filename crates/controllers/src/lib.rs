@@ -6,12 +6,14 @@
 //! - [`image`]: ImageRepository scans tags, ImagePolicy chooses the latest.
 //! - [`owned`]: the turns of one kind's objects, and what is written to them; [`consumers`]: what those that are made of
 //!   sources share.
+//! - [`configs`]: which of the ConfigMaps and Secrets that others read changed.
 //! - [`machine`]: clock, randomness and names for templates.
 //! - [`start`]: the loops of a process, wired.
 //!
 //! Decisions are pure functions over plain data; effects are in `run`, `finalize` and the adapters they call.
 
 pub mod artifacts;
+pub mod configs;
 pub mod consumers;
 pub mod helm_release;
 pub mod image;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use borax_api::helm::HelmRelease;
 use borax_api::image::{ImagePolicy, ImageRepository, ImageUpdateAutomation};
 use borax_api::kustomize::{Kustomization, ValuesKind};
-use borax_api::meta::{WATCH_ENABLED, WATCH_LABEL};
 use borax_api::source::{
     Bucket, ExternalArtifact, GitRepository, HelmChart, HelmRepository, OCIRepository,
 };
@@ -24,9 +23,10 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast::Receiver;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::configs::Known;
 use crate::consumers::{Consumer, Consumers};
 use crate::helm_release::HelmReleaseReconciler;
 use crate::image::automation::AutomationReconciler;
@@ -37,7 +37,6 @@ use crate::kustomization::KustomizationReconciler;
 use crate::shared::Shared;
 use crate::source::Producer;
 use crate::source::reconciler::SourceReconciler;
-use crate::store::key_of;
 
 /// A group of controllers, as `--controllers` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,8 +92,8 @@ pub struct Scope {
     /// Only objects with these labels are reconciled (`--watch-label-selector`); sources are found whatever their
     /// labels.
     pub labels: Option<LabelSelector>,
-    /// ConfigMaps and Secrets with these labels wake their readers (`--watch-configs-label-selector`).
-    pub config_labels: Option<String>,
+    /// ConfigMaps and Secrets with these labels wake their readers (`--watch-configs-label-selector`); all when empty.
+    pub config_labels: String,
 }
 
 /// How long running reconciliations get to end when the process stops.
@@ -113,12 +112,15 @@ struct Loops<'a> {
 type Reader = Box<dyn Fn(ValuesKind, &Key) + Send + Sync>;
 
 /// Runs the controllers of `groups` until `shutdown`.
+///
+/// # Errors
+/// One of the loops panicked; the others were ended, for they can't do without it.
 pub async fn run(
     shared: Arc<Shared>,
     groups: &[Group],
     scope: &Scope,
     shutdown: CancellationToken,
-) {
+) -> Result<(), JoinError> {
     let mut loops = Loops { set: JoinSet::new(), shared, scope, shutdown, readers: Vec::new() };
     if groups.contains(&Group::Source) {
         loops.source::<GitRepository>();
@@ -138,9 +140,16 @@ pub async fn run(
     if groups.contains(&Group::ImageReflector) {
         loops.images();
     }
-    loops.watches();
+    loops.watches(groups);
     loops.configs();
-    while loops.set.join_next().await.is_some() {}
+    let mut failure = None;
+    while let Some(ended) = loops.set.join_next().await {
+        if let Err(error) = ended {
+            loops.shutdown.cancel();
+            failure.get_or_insert(error);
+        }
+    }
+    failure.map_or(Ok(()), Err)
 }
 
 impl Loops<'_> {
@@ -232,25 +241,30 @@ impl Loops<'_> {
         });
     }
 
-    fn watches(&mut self) {
+    /// Watches the kinds that someone asks for: the others may not be readable at all.
+    fn watches(&mut self, groups: &[Group]) {
         macro_rules! follow {
-            ($store:ident, $kind:ty) => {{
+            ($store:ident, $kind:ty, $($group:ident)|+) => {{
                 let shared = Arc::clone(&self.shared);
-                let api = api::<DeserializeGuard<$kind>>(&self.shared, self.scope);
-                self.spawn(async move { shared.stores.$store.follow(objects(api)).await });
+                if groups.iter().any(|group| matches!(group, $(Group::$group)|+)) {
+                    let api = api::<DeserializeGuard<$kind>>(&self.shared, self.scope);
+                    self.spawn(async move { shared.stores.$store.follow(objects(api)).await });
+                } else {
+                    shared.stores.$store.leave_empty();
+                }
             }};
         }
-        follow!(kustomizations, Kustomization);
-        follow!(helm_releases, HelmRelease);
-        follow!(git_repositories, GitRepository);
-        follow!(oci_repositories, OCIRepository);
-        follow!(helm_repositories, HelmRepository);
-        follow!(helm_charts, HelmChart);
-        follow!(external_artifacts, ExternalArtifact);
-        follow!(image_repositories, ImageRepository);
-        follow!(image_policies, ImagePolicy);
-        follow!(image_update_automations, ImageUpdateAutomation);
-        follow!(buckets, Bucket);
+        follow!(kustomizations, Kustomization, Kustomize);
+        follow!(helm_releases, HelmRelease, Helm);
+        follow!(git_repositories, GitRepository, Source | Kustomize | ImageAutomation);
+        follow!(oci_repositories, OCIRepository, Source | Kustomize | Helm);
+        follow!(helm_repositories, HelmRepository, Source);
+        follow!(helm_charts, HelmChart, Source | Helm);
+        follow!(external_artifacts, ExternalArtifact, Kustomize | Helm);
+        follow!(buckets, Bucket, Kustomize);
+        follow!(image_repositories, ImageRepository, ImageReflector);
+        follow!(image_policies, ImagePolicy, ImageReflector | ImageAutomation);
+        follow!(image_update_automations, ImageUpdateAutomation, ImageAutomation);
     }
 
     /// Watches the ConfigMaps and Secrets that someone may read, once for all readers.
@@ -277,21 +291,15 @@ impl Loops<'_> {
             + Send
             + 'static,
     {
-        let labels = self
-            .scope
-            .config_labels
-            .clone()
-            .unwrap_or_else(|| format!("{WATCH_LABEL}={WATCH_ENABLED}"));
+        let config = watcher::Config::default().labels(&self.scope.config_labels);
         let api = api::<PartialObjectMeta<K>>(&self.shared, self.scope);
-        let events = watch(api, watcher::Config::default().labels(&labels)).default_backoff();
+        let events = watch(api, config).default_backoff();
         self.spawn(async move {
             futures::pin_mut!(events);
+            let mut known = Known::default();
             while let Some(event) = events.next().await {
                 match event {
-                    Ok(Event::Apply(object) | Event::Delete(object)) => changed(&key_of(&object)),
-                    // A first list, or one after a gap: what changed meanwhile is not known, and a wake is cheap.
-                    Ok(Event::InitApply(object)) => changed(&key_of(&object)),
-                    Ok(Event::Init | Event::InitDone) => {}
+                    Ok(event) => known.take(event).iter().for_each(&changed),
                     Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "the watch broke; it starts over"),
                 }
             }

@@ -97,6 +97,11 @@ impl<K: Resource> Store<K> {
         let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
     }
 
+    /// Says that the store is not fed, so that no one waits for it.
+    pub fn leave_empty(&self) {
+        self.synced.send_replace(true);
+    }
+
     /// Feeds the store from a watch until the stream ends.
     ///
     /// Errors are logged; the watcher itself backs off and starts over.

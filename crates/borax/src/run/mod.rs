@@ -28,7 +28,7 @@ use borax_source::helm_repo::Repositories;
 use borax_source::oci::OciClient;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use flags::Flags;
@@ -86,6 +86,7 @@ async fn serve(flags: Flags) -> anyhow::Result<()> {
     let ready = serve::Ready::default();
     let servers = listen(&flags, &storage, &metrics, &ready, &shutdown).await?;
 
+    parse_labels("--watch-configs-label-selector", &flags.watch_configs_label_selector)?;
     let scope = Scope {
         namespace: match flags.watch_all_namespaces {
             true => None,
@@ -95,8 +96,7 @@ async fn serve(flags: Flags) -> anyhow::Result<()> {
             ),
         },
         labels: parse_labels("--watch-label-selector", &flags.watch_label_selector)?,
-        config_labels: Some(flags.watch_configs_label_selector.clone())
-            .filter(|labels| !labels.is_empty()),
+        config_labels: flags.watch_configs_label_selector.clone(),
     };
     let fetch = FetchOptions {
         retries: options.http_retry,
@@ -146,7 +146,7 @@ async fn serve(flags: Flags) -> anyhow::Result<()> {
     ready.set();
     let groups = flags.groups();
     let stopping = shutdown.clone();
-    let controllers =
+    let mut controllers =
         tokio::spawn(async move { start::run(shared, &groups, &scope, stopping).await });
     let failure = tokio::select! {
         signal = stop_signal() => {
@@ -155,12 +155,18 @@ async fn serve(flags: Flags) -> anyhow::Result<()> {
         }
         () = lost(lease.as_mut()) => Some(anyhow::anyhow!("leadership was lost")),
         error = servers.failed() => Some(error),
+        ended = &mut controllers => Some(match ended.flatten() {
+            Ok(()) => anyhow::anyhow!("the controllers ended"),
+            Err(error) => anyhow::Error::new(error).context("a controller ended abnormally"),
+        }),
     };
     if failure.is_some() || !flags.leader_election_release_on_cancel {
         // What is lost can't be given back; what is kept expires by itself.
         lease = None;
     }
-    stop(shutdown, Some(controllers), lease, servers).await?;
+    // One that has ended was heard already.
+    let controllers = Some(controllers).filter(|controllers| !controllers.is_finished());
+    stop(shutdown, controllers, lease, servers).await?;
     failure.map_or(Ok(()), Err)
 }
 
@@ -352,7 +358,7 @@ async fn stop_signal() -> &'static str {
 /// Ends everything, within [`STOP`].
 async fn stop(
     shutdown: CancellationToken,
-    controllers: Option<JoinHandle<()>>,
+    controllers: Option<JoinHandle<Result<(), JoinError>>>,
     lease: Option<Lease>,
     servers: serve::Servers,
 ) -> anyhow::Result<()> {

@@ -199,7 +199,7 @@ impl HelmReleaseReconciler {
             };
             match work.ops.apply_one(placed, true).await {
                 Ok(_) => corrected.push(format!("{id} {verb}")),
-                Err(error) => errors.push(error),
+                Err(error) => errors.push(work.secrets.masked(&error)),
             }
         }
         draft.at(now());

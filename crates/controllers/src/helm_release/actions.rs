@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use borax_api::helm::{CrdsPolicy, DeletionPropagation};
 use borax_helm::{HookEvent, check_release_name};
-use borax_kubeio::Propagation;
+use borax_kubeio::{DiscoveryError, Propagation};
 use borax_object::ObjectId;
 use borax_release::{Info, Release, Status, objects};
 use serde_json::{Value, json};
@@ -208,7 +208,7 @@ impl Work<'_> {
         release.set_status(Status::PendingUpgrade, "Preparing upgrade");
         let before = objects::parse(&current.manifest).map_err(|error| error.to_string())?;
         let target = self.ops.target(&release.manifest, &release.name).await?;
-        let old = self.place_those_served(before).await;
+        let old = self.place_those_served(before).await?;
         let new: Vec<Placed> = absent_from(&target, &old);
         if spec.disable_take_ownership {
             self.check_owners(&new, &release)
@@ -313,7 +313,7 @@ impl Work<'_> {
         let words = format!("Rollback to {version}");
         release.set_status(Status::PendingRollback, words.clone());
         let before = objects::parse(&current.manifest).map_err(|error| error.to_string())?;
-        let old = self.place_those_served(before).await;
+        let old = self.place_those_served(before).await?;
         let target = self.ops.target(&release.manifest, &release.name).await?;
         self.store(&release).await?;
         let conduct = Conduct {
@@ -390,8 +390,8 @@ impl Work<'_> {
         let mut going: Vec<Value> =
             parsed.into_iter().filter(|object| !objects::is_kept(object)).collect();
         objects::sort_for_uninstall(&mut going);
-        let going = self.place_those_served(going).await;
-        let going = self.owned(going, &release).await;
+        let going = self.place_those_served(going).await?;
+        let going = self.owned(going, &release).await?;
         let propagation = match spec.deletion_propagation() {
             DeletionPropagation::Background => Propagation::Background,
             DeletionPropagation::Foreground => Propagation::Foreground,
@@ -494,14 +494,21 @@ impl Work<'_> {
     }
 
     /// Those of an earlier release whose kinds are still served: no other can still be there.
-    async fn place_those_served(&self, objects: Vec<Value>) -> Vec<Placed> {
+    ///
+    /// # Errors
+    /// The server could not be asked which kinds it serves, so there may be others.
+    async fn place_those_served(&self, objects: Vec<Value>) -> Result<Vec<Placed>, String> {
         let mut placed = Vec::with_capacity(objects.len());
         for object in objects {
-            if let Ok(one) = self.ops.place(vec![object]).await {
-                placed.extend(one);
+            match self.ops.place_one(object).await {
+                Ok(one) => placed.push(one),
+                Err((_, DiscoveryError::NoMatch { .. } | DiscoveryError::NoKind(..))) => {}
+                Err((id, error @ DiscoveryError::Request(_))) => {
+                    return Err(format!("{id}: {error}"));
+                }
             }
         }
-        placed
+        Ok(placed)
     }
 
     /// Those that a live annotation does not keep.
@@ -519,7 +526,10 @@ impl Work<'_> {
     }
 
     /// Those that live and belong to the release; the others are left alone, and the log says so.
-    async fn owned(&self, objects: Vec<Placed>, release: &Release) -> Vec<Placed> {
+    ///
+    /// # Errors
+    /// The server does not tell whose one is.
+    async fn owned(&self, objects: Vec<Placed>, release: &Release) -> Result<Vec<Placed>, String> {
         let mut owned = Vec::with_capacity(objects.len());
         for placed in objects {
             let id = placed.id();
@@ -528,7 +538,11 @@ impl Work<'_> {
             let verdict = match read {
                 Ok(live) => objects::check_owner(&live, &release.name, &release.namespace),
                 Err(error) if error.is_not_found() => continue,
-                Err(error) => Err(error.to_string()),
+                Err(error) => {
+                    return Err(format!(
+                        "could not get information about the resource {id}: {error}"
+                    ));
+                }
             };
             match verdict {
                 Ok(()) => owned.push(placed),
@@ -537,7 +551,7 @@ impl Work<'_> {
                 }
             }
         }
-        owned
+        Ok(owned)
     }
 
     /// Refuses objects that are there and belong to someone else.

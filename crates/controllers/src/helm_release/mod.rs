@@ -112,6 +112,14 @@ impl HelmReleaseReconciler {
         self.owned().tell(object, kind, told.reason, &told.message, metadata);
     }
 
+    /// Suspended: nothing is done, and what was asked for counts as seen, as in Flux.
+    async fn suspended(&self, object: &HelmRelease) -> Outcome {
+        tracing::info!(object = %key_of(object), "Reconciliation is suspended for this object");
+        let mut draft = Draft::new(object, now());
+        draft.finish(true);
+        self.owned().status(object, &draft.status).await.err().unwrap_or(Outcome::Done)
+    }
+
     async fn stopped(&self, object: &HelmRelease, stop: Stop) -> Outcome {
         let key = key_of(object);
         let mut draft = Draft::new(object, now());
@@ -150,6 +158,7 @@ impl Reconciler for HelmReleaseReconciler {
             self.consumers.forget(&key);
             return Outcome::Forget;
         };
+        self.consumers.looks(&key);
         let deleting = object.metadata.deletion_timestamp.is_some();
         if !deleting && let Err(outcome) = self.owned().add_finalizer(&object).await {
             return outcome;
@@ -170,10 +179,7 @@ impl Reconciler for HelmReleaseReconciler {
         });
         match gate {
             Gate::Finalize => self.finalize(&object, &turn).await,
-            Gate::Suspended => {
-                tracing::info!(object = %key, "Reconciliation is suspended for this object");
-                Outcome::Done
-            }
+            Gate::Suspended => self.suspended(&object).await,
             Gate::Stop(stop) => self.stopped(&object, stop).await,
             Gate::Go(artifact) => self.go(&object, &artifact, &turn).await,
         }

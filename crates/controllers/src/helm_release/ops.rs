@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use borax_api::helm::WaitStrategyName;
 use borax_health::Checks;
-use borax_kubeio::{ApplyOptions, Cluster, Propagation, Resource, WaitOptions};
+use borax_kubeio::{ApplyOptions, Cluster, DiscoveryError, Propagation, Resource, WaitOptions};
 use borax_object::{Gvk, ObjectId, meta};
 use borax_release::objects;
 use futures::{FutureExt as _, StreamExt as _};
@@ -71,21 +71,29 @@ impl Ops {
     /// A kind that is not served.
     pub(super) async fn place(&self, objects: Vec<Value>) -> Result<Vec<Placed>, String> {
         let mut placed = Vec::with_capacity(objects.len());
-        for mut object in objects {
-            let gvk = Gvk::of(&object);
-            let resource = self.cluster.discovery().resolve(&self.cluster, &gvk).await;
-            let resource = resource.map_err(|error| {
-                let id = ObjectId::of(&object);
+        for object in objects {
+            let one = self.place_one(object).await;
+            placed.push(one.map_err(|(id, error)| {
                 format!("{id}: {error}, ensure CRDs are installed first")
-            })?;
-            if !resource.namespaced {
-                meta::set_namespace(&mut object, "");
-            } else if meta::namespace(&object).is_empty() {
-                meta::set_namespace(&mut object, &self.namespace);
-            }
-            placed.push(Placed { object, resource });
+            })?);
         }
         Ok(placed)
+    }
+
+    /// As [`Self::place`], for one object, which the error names.
+    pub(super) async fn place_one(
+        &self,
+        mut object: Value,
+    ) -> Result<Placed, (ObjectId, DiscoveryError)> {
+        let gvk = Gvk::of(&object);
+        let resource = self.cluster.discovery().resolve(&self.cluster, &gvk).await;
+        let resource = resource.map_err(|error| (ObjectId::of(&object), error))?;
+        if !resource.namespaced {
+            meta::set_namespace(&mut object, "");
+        } else if meta::namespace(&object).is_empty() {
+            meta::set_namespace(&mut object, &self.namespace);
+        }
+        Ok(Placed { object, resource })
     }
 
     /// The objects of a manifest, placed and marked as the release's.

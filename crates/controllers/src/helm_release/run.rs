@@ -305,7 +305,8 @@ impl HelmReleaseReconciler {
                     }
                     if drifted.is_empty() || drift::mode(object) != DriftDetectionMode::Enabled {
                         draft.in_sync(drift::detects(object) && drifted.is_empty());
-                        if drifted.is_empty() {
+                        // What this very turn put right may be changed again at once.
+                        if drifted.is_empty() && !done.contains(&ActionType::DriftCorrection) {
                             self.consumers.remember(&key, |memory| memory.drifts = 0);
                         }
                         return Ok(Ended::now(Outcome::After(interval()), true));

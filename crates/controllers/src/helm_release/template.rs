@@ -2,12 +2,14 @@
 //!
 //! Behaviour: helm-controller v1.6 `internal/reconcile/helmchart_template.go`.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use borax_api::helm::{
     HelmRelease, HelmReleaseStatus, OWNER_NAME_LABEL, OWNER_NAMESPACE_LABEL, STATUS_MANAGER,
     reasons as helm_reasons,
 };
+use borax_api::source::{HelmChart, HelmChartSpec};
 use borax_kubeio::{ApplyOptions, Propagation, Resource};
 use borax_object::Gvk;
 use borax_reconcile::{Key, Outcome};
@@ -72,14 +74,17 @@ fn wanted(object: &HelmRelease) -> Option<Value> {
     Some(chart)
 }
 
-/// Whether a HelmChart is as it is wanted, as far as the template speaks of it.
-fn is_as_wanted(live: &Value, wanted: &Value) -> bool {
-    match (live, wanted) {
-        (Value::Object(live), Value::Object(wanted)) => wanted
-            .iter()
-            .all(|(key, value)| live.get(key).is_some_and(|live| is_as_wanted(live, value))),
-        (live, wanted) => live == wanted,
-    }
+/// Whether a HelmChart is as it is wanted: its whole spec, and the labels and annotations that the template speaks of.
+/// Whether it is suspended is not for the template to say.
+fn is_as_wanted(live: &HelmChart, wanted: &Value) -> bool {
+    let Ok(wanted) = serde_json::from_value::<HelmChart>(wanted.clone()) else { return false };
+    let spec = HelmChartSpec { suspend: live.spec.suspend, ..wanted.spec.clone() };
+    let has = |live: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>| {
+        wanted.iter().all(|(key, value)| live.get(key) == Some(value))
+    };
+    live.spec == spec
+        && has(live.labels(), wanted.labels())
+        && has(live.annotations(), wanted.annotations())
 }
 
 impl HelmReleaseReconciler {
@@ -105,9 +110,8 @@ impl HelmReleaseReconciler {
             return Ok(());
         }
         let name = borax_object::meta::name(&wanted).to_owned();
-        let known = self.shared.stores.helm_charts.get(&Key::new(&namespace, &name));
-        let live = known.and_then(|chart| serde_json::to_value(chart.as_ref()).ok());
-        if live.as_ref().is_some_and(|live| is_as_wanted(live, &wanted)) {
+        let live = self.shared.stores.helm_charts.get(&Key::new(&namespace, &name));
+        if live.is_some_and(|live| is_as_wanted(&live, &wanted)) {
             return self.note_chart(object, reference.unwrap_or_default()).await;
         }
         let options = ApplyOptions { manager: STATUS_MANAGER, force: true, dry_run: false };
@@ -208,10 +212,21 @@ mod tests {
                 },
             })
         );
-        let mut live = chart.clone();
-        live["spec"]["suspend"] = json!(false);
-        assert!(is_as_wanted(&live, &chart));
-        live["spec"]["version"] = json!("7.x");
-        assert!(!is_as_wanted(&live, &chart));
+        let live = |change: fn(&mut Value)| -> HelmChart {
+            let mut live = chart.clone();
+            change(&mut live);
+            serde_json::from_value(live).unwrap()
+        };
+        assert!(is_as_wanted(&live(|_| {}), &chart));
+        assert!(is_as_wanted(&live(|live| live["spec"]["suspend"] = json!(true)), &chart));
+        let labelled = live(|live| live["metadata"]["labels"]["someone"] = json!("else"));
+        assert!(is_as_wanted(&labelled, &chart));
+        assert!(!is_as_wanted(&live(|live| live["spec"]["version"] = json!("7.x")), &chart));
+        assert!(!is_as_wanted(&live(|live| live["metadata"]["labels"] = json!({})), &chart));
+        // What the template no longer says has to go.
+        let more = live(|live| live["spec"]["ignoreMissingValuesFiles"] = json!(true));
+        assert!(!is_as_wanted(&more, &chart));
+        let more = live(|live| live["spec"]["verify"] = json!({"provider": "cosign"}));
+        assert!(!is_as_wanted(&more, &chart));
     }
 }

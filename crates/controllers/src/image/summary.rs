@@ -91,6 +91,11 @@ pub fn is_ready(conditions: &[Condition]) -> bool {
     is_condition_true(conditions, types::READY)
 }
 
+/// Whether conditions say that nothing is left to do for the generation that they are about.
+pub fn is_settled(conditions: &[Condition]) -> bool {
+    is_ready(conditions) || is_condition_true(conditions, types::STALLED)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

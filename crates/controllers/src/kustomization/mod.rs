@@ -303,6 +303,7 @@ impl Reconciler for KustomizationReconciler {
             self.consumers.forget(&key);
             return Outcome::Forget;
         };
+        self.consumers.looks(&key);
         let gate = gate::decide(&Observed {
             object: &object,
             source: self.source(&object),

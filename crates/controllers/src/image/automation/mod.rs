@@ -116,6 +116,14 @@ impl AutomationReconciler {
         }
     }
 
+    /// Suspended: nothing is done, and its spec counts as seen, as in Flux.
+    async fn suspended(&self, key: &Key, object: &ImageUpdateAutomation) -> Outcome {
+        tracing::info!(object = %key, "reconciliation is suspended for this object");
+        let mut status = object.status.clone().unwrap_or_default();
+        status.observed_generation = object.metadata.generation.unwrap_or_default();
+        self.owned.status(object, &status).await.err().unwrap_or(Outcome::Done)
+    }
+
     async fn go(&self, key: &Key, object: &ImageUpdateAutomation, turn: &Turn) -> Outcome {
         let started = now();
         let generation = object.metadata.generation.unwrap_or_default();
@@ -198,8 +206,7 @@ impl Reconciler for AutomationReconciler {
             return outcome;
         }
         if object.spec.suspend {
-            tracing::info!(object = %key, "reconciliation is suspended for this object");
-            return Outcome::Done;
+            return self.suspended(&key, &object).await;
         }
         self.go(&key, &object, &turn).await
     }

@@ -185,6 +185,19 @@ impl ImagePolicyReconciler {
             .map_err(|error| fail(format!("failed fetching descriptor for {reference:?}: {error}")))
     }
 
+    /// Suspended: nothing is done, and what was asked for counts as seen, as in Flux.
+    async fn suspended(&self, key: &Key, object: &ImagePolicy) -> Outcome {
+        tracing::info!(object = %key, kind = "ImagePolicy", "reconciliation is suspended for this object");
+        let mut status = object.status.clone().unwrap_or_default();
+        if summary::is_settled(&status.conditions) {
+            status.observed_generation = object.metadata.generation.unwrap_or_default();
+        }
+        if let Some(requested) = object.annotations().get(RECONCILE_REQUEST) {
+            status.last_handled_reconcile_at.clone_from(requested);
+        }
+        self.owned.status(object, &status).await.err().unwrap_or(Outcome::Done)
+    }
+
     async fn report(
         &self,
         key: &Key,
@@ -266,8 +279,7 @@ impl Reconciler for ImagePolicyReconciler {
             return outcome;
         }
         if object.spec.suspend {
-            tracing::info!(object = %key, kind = "ImagePolicy", "reconciliation is suspended for this object");
-            return Outcome::Done;
+            return self.suspended(&key, &object).await;
         }
         self.go(&key, &object, &turn).await
     }

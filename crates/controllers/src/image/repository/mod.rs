@@ -186,6 +186,19 @@ impl ImageRepositoryReconciler {
         })
     }
 
+    /// Suspended: nothing is done, and what was asked for counts as seen, as in Flux.
+    async fn suspended(&self, key: &Key, object: &ImageRepository) -> Outcome {
+        tracing::info!(object = %key, kind = "ImageRepository", "reconciliation is suspended for this object");
+        let mut status = object.status.clone().unwrap_or_default();
+        if summary::is_settled(&status.conditions) {
+            status.observed_generation = object.metadata.generation.unwrap_or_default();
+        }
+        if let Some(requested) = object.annotations().get(RECONCILE_REQUEST) {
+            status.last_handled_reconcile_at.clone_from(requested);
+        }
+        self.owned.status(object, &status).await.err().unwrap_or(Outcome::Done)
+    }
+
     async fn report(
         &self,
         key: &Key,
@@ -279,8 +292,7 @@ impl Reconciler for ImageRepositoryReconciler {
             return outcome;
         }
         if object.spec.suspend {
-            tracing::info!(object = %key, kind = "ImageRepository", "reconciliation is suspended for this object");
-            return Outcome::Done;
+            return self.suspended(&key, &object).await;
         }
         self.go(&key, &object, &turn).await
     }
