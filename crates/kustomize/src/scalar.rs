@@ -221,8 +221,16 @@ fn text_style(text: &str) -> Style {
         Style::LITERAL
     } else if Meaning::tag_of(text) != Tag::Str || is_yaml11_non_string(text) {
         Style::DOUBLE
-    } else {
+    } else if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         Style::PLAIN
+    } else {
+        // Whether the writer takes quotes is the writer's to say.
+        let written = write(&Node::string(Text::from(text)), Format::KYAML).unwrap_or_default();
+        match written.bytes().next() {
+            Some(b'\'') => Style::SINGLE,
+            Some(b'"') => Style::DOUBLE,
+            _ => Style::PLAIN,
+        }
     }
 }
 
