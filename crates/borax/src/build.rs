@@ -3,11 +3,11 @@
 //! Behaviour: kustomize v5.8.2 `kustomize/commands/build`.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use borax_kustomize::{Options, Order};
+use anyhow::{Context, anyhow, bail};
+use borax_kustomize::{Built, Options, Order};
 use borax_stdx::files::{Files, join};
 use clap::{ArgAction, Args};
 
@@ -57,19 +57,41 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let dir = join(here, &flags.dir);
     // Kustomize works on the real path, so that what is above a linked directory is what is above its target.
     let dir = Disk.resolve(&dir).unwrap_or(dir);
-    let objects = match borax_kustomize::build(&Disk, &dir, &options) {
-        Ok(objects) => objects,
-        Err(diagnostics) => bail!("{diagnostics}"),
-    };
-    for warning in objects.warnings() {
-        writeln!(std::io::stderr(), "{warning}")?;
+    if let Some(path) = flags.output.as_ref().filter(|path| path.is_dir()) {
+        let found = borax_kustomize::build(&Disk, &dir, &options);
+        let objects = found.map_err(|diagnostics| anyhow!("{diagnostics}"))?;
+        warn(objects.warnings())?;
+        return write_each(&objects, path);
     }
+    let found = borax_kustomize::build_each(&Disk, &dir, &options);
+    let built = found.map_err(|diagnostics| anyhow!("{diagnostics}"))?;
+    warn(built.warnings())?;
     match &flags.output {
-        None => crate::print(objects.to_yaml().as_bytes()),
-        Some(path) if path.is_dir() => write_each(&objects, path),
-        Some(path) => fs::write(path, objects.to_yaml())
+        None => match write_all(built, io::stdout().lock()) {
+            // A reader that has gone away is no error.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        },
+        Some(path) => fs::File::create(path)
+            .and_then(|file| write_all(built, file))
             .with_context(|| format!("can't write {}", path.display())),
     }
+}
+
+fn warn(warnings: &[String]) -> io::Result<()> {
+    warnings.iter().try_for_each(|warning| writeln!(io::stderr(), "{warning}"))
+}
+
+/// Writes the objects as they are made, so that no more than one of them is held as a value.
+fn write_all(built: Built, to: impl io::Write) -> io::Result<()> {
+    let mut to = io::BufWriter::with_capacity(1 << 16, to);
+    for (at, object) in built.enumerate() {
+        if at > 0 {
+            to.write_all(b"---\n")?;
+        }
+        to.write_all(object.to_yaml().as_bytes())?;
+    }
+    to.flush()
 }
 
 fn options(flags: &Flags) -> anyhow::Result<Options<'static>> {

@@ -48,20 +48,20 @@ pub(crate) fn to_yaml(tree: &Tree, node: NodeId) -> Result<String> {
 
 fn export(tree: &Tree, id: NodeId) -> Node {
     let cell = tree.cell(id);
-    let data = match cell.kind {
-        Kind::Scalar => Data::Scalar(cell.text.clone()),
+    let data = match cell.kind() {
+        Kind::Scalar => Data::Scalar(cell.text().clone()),
         Kind::Sequence => {
-            Data::Sequence(cell.content.iter().map(|item| export(tree, *item)).collect())
+            Data::Sequence(cell.content().iter().map(|item| export(tree, *item)).collect())
         }
         Kind::Mapping => Data::Mapping(
-            cell.content
+            cell.content()
                 .chunks_exact(2)
                 .map(|pair| (export(tree, pair[0]), export(tree, pair[1])))
                 .collect(),
         ),
     };
     let mut node = Node::default();
-    (node.data, node.tag, node.style) = (data, cell.tag.clone(), cell.style);
+    (node.data, node.tag, node.style) = (data, cell.tag().clone(), cell.style);
     node
 }
 
@@ -160,7 +160,7 @@ fn resolve_merges(tree: &mut Tree, node: NodeId) -> Result<()> {
     if tree.kind(node) == Kind::Mapping {
         let keys: Vec<usize> = (0..tree.content(node).len())
             .step_by(2)
-            .filter(|at| tree.cell(tree.content(node)[*at]).tag == Tag::Merge)
+            .filter(|at| *tree.cell(tree.content(node)[*at]).tag() == Tag::Merge)
             .collect();
         match keys.as_slice() {
             [] => {}
@@ -210,10 +210,10 @@ fn set_entries(tree: &mut Tree, map: NodeId, entries: &[NodeId]) {
         let key = tree.text(pair[0]).clone();
         let content = tree.content(map);
         let found = (0..content.len()).step_by(2).find(|at| *tree.text(content[*at]) == key);
-        let content = &mut tree.cell_mut(map).content;
+        let cell = tree.cell_mut(map);
         match found {
-            Some(at) => content[at..at + 2].copy_from_slice(pair),
-            None => content.extend_from_slice(pair),
+            Some(at) => cell.content_mut()[at..at + 2].copy_from_slice(pair),
+            None => cell.edit(|content| content.extend_from_slice(pair)),
         }
     }
 }

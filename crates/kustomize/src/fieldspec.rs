@@ -136,8 +136,7 @@ pub(crate) fn descend(
                 let as_sequence =
                     is_sequence.then_some(Create { kind: Kind::Sequence, tag: Tag::None });
                 if let Some(made) = made.or(as_sequence) {
-                    let cell = tree.cell_mut(field);
-                    (cell.kind, cell.tag) = (made.kind, made.tag);
+                    tree.cell_mut(field).set_kind(made.kind, made.tag);
                 }
             }
             descend(tree, field, rest, create, set)

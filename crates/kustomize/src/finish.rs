@@ -13,6 +13,7 @@ use borax_yaml::Text;
 use crate::accumulate::{Accumulator, Target};
 use crate::arena::Page;
 use crate::build::Build;
+use crate::built::{self, Built};
 use crate::config::Config;
 use crate::diag::{Result, fail};
 use crate::fieldspec::FieldSpec;
@@ -22,7 +23,6 @@ use crate::objects::Object;
 use crate::options::Order;
 use crate::resmap::ResMap;
 use crate::resource::{self, BUILD_ANNOTATIONS, ORIGIN, Resource, TRANSFORMATIONS};
-use crate::scalar;
 use crate::transform::sort::{self, SortOptions};
 use crate::transform::{hash, metadata};
 use crate::tree::{NodeId, Tree};
@@ -54,6 +54,8 @@ struct Slot {
     lookups: Lookups,
     /// `None` for an object that is for local use only.
     object: Option<Object>,
+    /// The object's value is still to be made.
+    pending: bool,
 }
 
 /// Finished objects, and what is needed to finish the next build from them.
@@ -73,9 +75,30 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// The objects in order.
-    pub(crate) fn objects(&self) -> Vec<Object> {
-        self.order.iter().filter_map(|slot| self.slots[*slot].object.clone()).collect()
+    /// Makes the values that are not there yet, and gives all objects in order.
+    pub(crate) fn objects(&mut self, tree: &Tree) -> Result<Vec<Object>> {
+        let mut objects = Vec::with_capacity(self.order.len());
+        for slot in &self.order {
+            let Slot { node, object, pending, .. } = &mut self.slots[*slot];
+            let Some(object) = object else { continue };
+            if std::mem::take(pending) {
+                object.value = built::value(tree, *node, object.file.as_ref())?;
+            }
+            objects.push(object.clone());
+        }
+        Ok(objects)
+    }
+
+    /// The objects of a build without a memory, of which none has a value yet.
+    pub(crate) fn into_built(self, tree: Tree, warnings: Vec<String>) -> Result<Built> {
+        let Finished { slots, order, .. } = self;
+        let list = order.into_iter().filter_map(|slot| {
+            let Slot { node, object: Some(Object { file, .. }), .. } = &slots[slot] else {
+                return None;
+            };
+            Some((*node, file.clone()))
+        });
+        Built::new(tree, list.collect(), warnings)
     }
 }
 
@@ -94,6 +117,8 @@ pub(crate) fn finish(
         before.reusable && vars.is_empty() && before.style == style && before.config == config
     };
     let mut done = before.filter(fits).unwrap_or_default();
+    // What follows keeps an index of its own.
+    map.forget_index();
     done.style = style;
     let remember = build.memo.is_some();
     let resources: Vec<(NodeId, Resource)> = map
@@ -119,11 +144,10 @@ pub(crate) fn finish(
     let ids =
         if same_order { Vec::new() } else { done.final_ids(build, &resources, !vars.is_empty()) };
     for at in &redo.places {
-        let (node, resource) = &resources[*at];
-        let slot = &mut done.slots[done.gathered[*at]];
+        let node = &resources[*at].0;
+        let slot = &done.slots[done.gathered[*at]];
         if slot.object.is_some() {
             clean(&mut build.tree, *node, keep.0, keep.1)?;
-            slot.object = Some(object(&build.tree, *node, resource)?);
         }
     }
     if same_order {
@@ -178,6 +202,8 @@ impl Finished {
         free.reverse();
         let mut places = Vec::new();
         let mut gathered = Vec::with_capacity(resources.len());
+        self.slots.reserve_exact(resources.len().saturating_sub(self.slots.len()));
+        self.index.reserve(resources.len());
         for (at, (node, _)) in resources.iter().enumerate() {
             if let Some(slot) = reused[at] {
                 gathered.push(slot);
@@ -186,7 +212,8 @@ impl Finished {
             let pages = if remember { pages_of(&build.tree, *node) } else { Vec::new() };
             hash::add(&mut build.tree, &build.schema, *node)?;
             let slot = free.pop().unwrap_or(self.slots.len());
-            let new = Slot { node: *node, pages, lookups: Lookups::default(), object: None };
+            let lookups = Lookups::default();
+            let new = Slot { node: *node, pages, lookups, object: None, pending: false };
             if slot == self.slots.len() {
                 self.slots.push(new);
             } else {
@@ -286,6 +313,7 @@ impl Finished {
             // Its value comes at the end.
             let file = resource.file.clone();
             self.slots[slot].object = Some(Object { value: Arc::default(), file });
+            self.slots[slot].pending = true;
         }
         Ok(())
     }
@@ -378,16 +406,4 @@ fn clean(tree: &mut Tree, node: NodeId, keep_origin: bool, keep_changes: bool) -
             && (keep_changes || key != TRANSFORMATIONS)
     });
     resource::set_annotations(tree, node, &annotations)
-}
-
-fn object(tree: &Tree, node: NodeId, resource: &Resource) -> Result<Object> {
-    let value = scalar::to_value(tree, node).map_err(|found| {
-        let (kind, name) = (resource::kind(tree, node), resource::name(tree, node));
-        let found = found.during(format!("{kind} {name}"));
-        match &resource.file {
-            Some(file) => found.at(file),
-            None => found,
-        }
-    })?;
-    Ok(Object { value: Arc::new(value), file: resource.file.clone() })
 }

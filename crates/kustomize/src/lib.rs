@@ -28,6 +28,8 @@
 mod accumulate;
 mod arena;
 mod build;
+mod built;
+mod cell;
 mod config;
 mod decode;
 mod defaults;
@@ -61,6 +63,7 @@ mod vars;
 
 use borax_stdx::files::Files;
 
+pub use built::Built;
 pub use diag::{Diagnostic, Diagnostics};
 pub use helm::{HelmChart, HelmRenderer};
 pub use memo::Memo;
@@ -76,6 +79,32 @@ pub use remote::{Remote, RepoSpec};
 /// that don't exist, patches without a target, references outside of the root, circles.
 pub fn build(files: &dyn Files, path: &str, options: &Options<'_>) -> Result<Objects, Diagnostics> {
     let mut build = build::Build::new(files, options);
+    let mut finished = build.run(path, None)?;
+    Ok(Objects::new(finished.objects(&build.tree)?, build.warnings))
+}
+
+/// As [`build`], making the objects' values one by one: who prints them need not hold them all.
+///
+/// # Errors
+///
+/// As [`build`].
+///
+/// ```
+/// use borax_kustomize::{Options, build_each};
+/// use borax_stdx::files::MemoryFiles;
+///
+/// let mut files = MemoryFiles::new();
+/// files.insert("/kustomization.yaml", *b"configMapGenerator: [{name: a}, {name: b}]");
+/// let built = build_each(&files, "/", &Options::default())?;
+/// assert_eq!(built.map(|object| object.kind().to_owned()).collect::<Vec<_>>(), ["ConfigMap", "ConfigMap"]);
+/// # Ok::<(), borax_kustomize::Diagnostics>(())
+/// ```
+pub fn build_each(
+    files: &dyn Files,
+    path: &str,
+    options: &Options<'_>,
+) -> Result<Built, Diagnostics> {
+    let mut build = build::Build::new(files, options);
     let finished = build.run(path, None)?;
-    Ok(Objects::new(finished.objects(), build.warnings))
+    finished.into_built(build.tree, build.warnings)
 }

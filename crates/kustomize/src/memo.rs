@@ -380,8 +380,8 @@ impl Memo {
             }
             self.directories.extend(memo.new);
         }
-        let finished = result?;
-        let objects = Objects::new(finished.objects(), build.warnings);
+        let mut finished = result?;
+        let objects = Objects::new(finished.objects(&build.tree)?, build.warnings);
         if !stopped {
             self.finished = Some(finished);
         }

@@ -135,7 +135,7 @@ impl<'a> Walker<'a> {
     fn take_style(&mut self, sources: Sources) {
         if let [Some(target), Some(patch)] = sources {
             let cell = self.tree.cell(target);
-            if cell.kind != Kind::Scalar && cell.content.is_empty() {
+            if cell.kind() != Kind::Scalar && cell.content().is_empty() {
                 self.tree.cell_mut(target).style = self.tree.cell(patch).style;
             }
         }
@@ -394,7 +394,7 @@ impl<'a> Walker<'a> {
             for key in keys {
                 match self.tree.get(element, key)? {
                     Some(value) => values.push(self.tree.text(value).clone()),
-                    None => self.tree.cell_mut(to).content.push(element),
+                    None => self.tree.append(to, element),
                 }
             }
             let values: Vec<&str> = values.iter().map(Text::as_str).collect();
@@ -451,7 +451,7 @@ impl<'a> Walker<'a> {
         if !found_any {
             content.extend(element.filter(|id| !self.tree.is_null(*id)));
         }
-        self.tree.cell_mut(list).content = content;
+        self.tree.cell_mut(list).edit(|old| *old = content);
         Ok(())
     }
 

@@ -22,9 +22,6 @@ use crate::tree::{Kind, NodeId, Tree};
 #[derive(Debug, PartialEq)]
 pub(crate) struct Known {
     pub(crate) ids: Ids,
-    name: Text,
-    namespace: Text,
-    kind: Text,
     prefixes: Vec<Text>,
     suffixes: Vec<Text>,
 }
@@ -142,9 +139,6 @@ impl Known {
         let tree = &build.tree;
         let ids = resource::ids(tree, &build.schema, node);
         Known {
-            name: ids.current.name.clone(),
-            namespace: ids.current.namespace.clone(),
-            kind: ids.current.gvk.kind.clone(),
             prefixes: resource::note_list(tree, node, PREFIXES),
             suffixes: resource::note_list(tree, node, SUFFIXES),
             ids,
@@ -171,6 +165,11 @@ impl Index {
 
     pub(crate) fn at(&self, slot: usize) -> &Known {
         self.known[slot].as_ref().expect("the slots of a build's objects are filled")
+    }
+
+    /// Makes room for so many objects.
+    pub(crate) fn reserve(&mut self, objects: usize) {
+        self.known.reserve_exact(objects.saturating_sub(self.known.len()));
     }
 
     /// Fills a slot that is empty, or the one after the last.
@@ -213,7 +212,7 @@ impl Index {
 /// The namespaces of service accounts among a role binding's subjects.
 fn subject_namespaces(tree: &Tree, node: NodeId, referrer: &Known) -> Result<HashSet<Text>> {
     let mut namespaces = HashSet::new();
-    if referrer.kind != "RoleBinding" {
+    if referrer.ids.current.gvk.kind != "RoleBinding" {
         return Ok(namespaces);
     }
     let Some(subjects) = tree.field(node, "subjects") else { return Ok(namespaces) };
@@ -273,7 +272,7 @@ impl Search<'_> {
         let candidates = self.index.by_former_name.get(&old);
         let candidates = candidates.into_iter().flatten().copied().collect();
         let Some(found) = self.select(&old, candidates, false)? else { return Ok(()) };
-        let name = &self.index.at(found).name;
+        let name = &self.index.at(found).ids.current.name;
         if *name == old {
             return Ok(());
         }
@@ -305,7 +304,7 @@ impl Search<'_> {
             candidates.retain(|at| places.contains(at));
         }
         let Some(found) = self.select(&old, candidates, true)? else { return Ok(()) };
-        let found = self.index.at(found);
+        let found = &self.index.at(found).ids.current;
         if found.name == old && found.namespace.is_empty() {
             return Ok(());
         }
@@ -325,7 +324,7 @@ impl Search<'_> {
         referrer.cluster_scoped
             || other.ids.current.cluster_scoped
             || other.ids.current.same_namespace(referrer)
-            || self.subject_namespaces.contains(&other.namespace)
+            || self.subject_namespaces.contains(&other.ids.current.namespace)
     }
 
     fn select(
@@ -346,7 +345,7 @@ impl Search<'_> {
                 && self.role.as_ref().is_none_or(was)
                 && (referrer.ids.current.cluster_scoped
                     || current.cluster_scoped
-                    || known(*at).kind == "ServiceAccount"
+                    || current.gvk.kind == "ServiceAccount"
                     || current.same_namespace(&referrer.ids.current))
         });
         if candidates.len() == 1 {
@@ -357,9 +356,11 @@ impl Search<'_> {
             candidates.retain(|at| same_affixes(known(*at), referrer, false));
         }
         let Some(first) = candidates.first().copied() else { return Ok(None) };
+        let wanted = &known(first).ids.current;
         let same = |at: &usize| {
-            known(*at).name == known(first).name
-                && (!with_namespace || known(*at).namespace == known(first).namespace)
+            let current = &known(*at).ids.current;
+            current.name == wanted.name
+                && (!with_namespace || current.namespace == wanted.namespace)
         };
         if candidates.iter().all(same) {
             return Ok(Some(first));

@@ -23,6 +23,11 @@ pub struct Object {
 }
 
 impl Object {
+    /// What `kustomize build` prints of it.
+    pub fn to_yaml(&self) -> String {
+        borax_yaml::to_string(&self.value)
+    }
+
     fn text(&self, pointer: &str) -> &str {
         self.value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
     }
@@ -85,7 +90,7 @@ impl Objects {
             if at > 0 {
                 text.push_str("---\n");
             }
-            text.push_str(&borax_yaml::to_string(&object.value));
+            text.push_str(&object.to_yaml());
         }
         text
     }
@@ -102,7 +107,7 @@ impl Objects {
             let parts = [space, group, version, object.kind(), object.name()];
             let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
             let name = format!("{}.yaml", parts.join("_").to_lowercase());
-            (name, borax_yaml::to_string(&object.value))
+            (name, object.to_yaml())
         };
         self.objects.iter().map(file).collect()
     }

@@ -148,6 +148,8 @@ pub(crate) fn ids(tree: &Tree, schema: &Schema, node: NodeId) -> Ids {
                 cluster_scoped: false,
             })
             .collect();
+        // A list that is collected has room for four, where most have one or two.
+        previous.shrink_to_fit();
     }
     Ids { current, previous }
 }

@@ -20,14 +20,14 @@ pub(crate) fn is_yaml11_non_string(text: &str) -> bool {
 
 /// The tag a scalar has after being written and read again.
 fn effective_tag(cell: &Cell) -> Tag {
-    let plain = cell.style.quoting == Quoting::Plain && !cell.text.contains('\n');
-    match &cell.tag {
+    let plain = cell.style.quoting == Quoting::Plain && !cell.text().contains('\n');
+    match cell.tag() {
         Tag::Str => Tag::Str,
-        Tag::None if plain => Meaning::tag_of(&cell.text),
+        Tag::None if plain => Meaning::tag_of(cell.text()),
         Tag::None => Tag::Str,
         tag if cell.style.tagged => tag.clone(),
         // Where the text alone says the same, the tag is not written, and quotes make it a string.
-        tag if !plain && Meaning::tag_of(&cell.text) == *tag => Tag::Str,
+        tag if !plain && Meaning::tag_of(cell.text()) == *tag => Tag::Str,
         tag => tag.clone(),
     }
 }
@@ -53,31 +53,31 @@ fn value(tree: &Tree, node: NodeId, place: Place) -> Result<Value> {
     }
     let cell = tree.cell(node);
     let below = Place { is_root: false, in_flow: in_flow || cell.style.flow, depth: depth + 1 };
-    match cell.kind {
+    match cell.kind() {
         // There an empty text is written in quotes.
-        Kind::Scalar if in_flow && cell.text.is_empty() && cell.tag == Tag::Null => {
+        Kind::Scalar if in_flow && cell.text().is_empty() && *cell.tag() == Tag::Null => {
             Ok(Value::String(String::new()))
         }
         Kind::Scalar => scalar(cell, in_flow),
         Kind::Sequence => {
-            let items = cell.content.iter().map(|item| value(tree, *item, below));
+            let items = cell.content().iter().map(|item| value(tree, *item, below));
             items.collect::<Result<_>>().map(Value::Array)
         }
         Kind::Mapping => {
             let mut map = Map::new();
-            for pair in cell.content.chunks_exact(2) {
+            for pair in cell.content().chunks_exact(2) {
                 let key = tree.cell(pair[0]);
                 if !is_root && !matches!(effective_tag(key), Tag::Str | Tag::Merge) {
                     return fail(format!(
                         "the key {} is no string; JSON objects have no other keys",
-                        key.text
+                        key.text()
                     ))
                     .map_err(|e| e.hint("put it in quotes"));
                 }
                 let found = value(tree, pair[1], below)
-                    .map_err(|e| e.during(format!("in {}", key.text)))?;
-                if map.insert(key.text.to_string(), found).is_some() {
-                    return fail(format!("mapping key {:?} already defined", key.text.as_str()));
+                    .map_err(|e| e.during(format!("in {}", key.text())))?;
+                if map.insert(key.text().to_string(), found).is_some() {
+                    return fail(format!("mapping key {:?} already defined", key.text().as_str()));
                 }
             }
             Ok(Value::Object(map))
@@ -91,28 +91,28 @@ fn scalar(cell: &Cell, in_flow: bool) -> Result<Value> {
         Tag::Str if cell.style.quoting == Quoting::Folded && !in_flow => {
             Value::String(refold(cell))
         }
-        Tag::Str => Value::String(cell.text.to_string()),
+        Tag::Str => Value::String(cell.text().to_string()),
         Tag::Binary => {
             use base64::Engine as _;
-            let bare: String = cell.text.split_ascii_whitespace().collect();
+            let bare: String = cell.text().split_ascii_whitespace().collect();
             let decoded = base64::engine::general_purpose::STANDARD.decode(bare);
             match decoded {
                 Ok(bytes) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
                 Err(_) => return fail("!!binary value contains invalid base64 data"),
             }
         }
-        tag => match Meaning::of(&cell.text, &tag) {
-            None => return fail(format!("cannot decode `{}` as a {tag}", cell.text)),
+        tag => match Meaning::of(cell.text(), &tag) {
+            None => return fail(format!("cannot decode `{}` as a {tag}", cell.text())),
             Some(Meaning::Null) => Value::Null,
             Some(Meaning::Bool(flag)) => Value::Bool(flag),
             Some(Meaning::Int(number)) => Value::from(number),
             Some(Meaning::Uint(number)) => Value::from(number),
             Some(Meaning::Float(number)) => match Number::from_f64(number) {
                 Some(number) => Value::Number(number),
-                None => return fail(format!("{} has no place in JSON", cell.text)),
+                None => return fail(format!("{} has no place in JSON", cell.text())),
             },
             Some(Meaning::Time(text)) => Value::String(text),
-            Some(Meaning::Text) => Value::String(cell.text.to_string()),
+            Some(Meaning::Text) => Value::String(cell.text().to_string()),
         },
     })
 }
@@ -120,14 +120,14 @@ fn scalar(cell: &Cell, in_flow: bool) -> Result<Value> {
 /// A folded text as it comes back from being written and read: go-yaml's writer loses line breaks
 /// between lines that are indented further.
 fn refold(cell: &Cell) -> String {
-    let mut node = Node::string(cell.text.clone());
+    let mut node = Node::string(cell.text().clone());
     node.style = cell.style;
     let map = Node::mapping(vec![(Node::string("text"), node)]);
     let text = write(&map, Format::KYAML).unwrap_or_default();
     let options = Options { comments: false, ..Options::default() };
     let read = parse_first(text, &options).ok().flatten();
     let found = read.as_ref().and_then(|map| map.get("text")?.text());
-    found.unwrap_or(&cell.text).to_owned()
+    found.unwrap_or(cell.text()).to_owned()
 }
 
 /// A node as if the value's JSON text had been read as YAML.
@@ -157,14 +157,7 @@ fn build(
     match value {
         Value::Array(items) => {
             let content = items.iter().map(|item| build(tree, item, scalar, key_style)).collect();
-            let cell = Cell {
-                kind: Kind::Sequence,
-                tag: Tag::Seq,
-                style: Style::PLAIN,
-                text: Text::default(),
-                content,
-            };
-            tree.push(cell)
+            tree.push(Cell::collection(Kind::Sequence, Tag::Seq, Style::PLAIN, content))
         }
         Value::Object(map) => {
             let mut content = Vec::with_capacity(map.len() * 2);
@@ -172,26 +165,14 @@ fn build(
             keys.sort_unstable();
             for key in keys {
                 let style = if key_style.is_plain() { text_style(key) } else { key_style };
-                content.push(tree.push(Cell {
-                    kind: Kind::Scalar,
-                    tag: Tag::Str,
-                    style,
-                    text: Text::from(key.as_str()),
-                    content: Vec::new(),
-                }));
+                content.push(tree.push(Cell::scalar(Tag::Str, style, Text::from(key.as_str()))));
                 content.push(build(tree, &map[key], scalar, key_style));
             }
-            tree.push(Cell {
-                kind: Kind::Mapping,
-                tag: Tag::Map,
-                style: Style::PLAIN,
-                text: Text::default(),
-                content,
-            })
+            tree.push(Cell::collection(Kind::Mapping, Tag::Map, Style::PLAIN, content))
         }
         other => {
             let (tag, style, text) = scalar(other);
-            tree.push(Cell { kind: Kind::Scalar, tag, style, text, content: Vec::new() })
+            tree.push(Cell::scalar(tag, style, text))
         }
     }
 }

@@ -10,31 +10,13 @@
 use borax_yaml::{Data, Node, Style, Tag, Text};
 
 use crate::arena::{Arena, page_of};
+pub(crate) use crate::cell::{Cell, Kind};
 use crate::diag::{Diagnostics, Result, fail};
 use crate::scalar;
 
 /// A node of a [`Tree`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodeId(u32);
-
-/// The sort of a node's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Scalar,
-    Mapping,
-    Sequence,
-}
-
-/// A node: `yaml.Node` without comments, anchors and positions.
-#[derive(Clone, Debug)]
-pub(crate) struct Cell {
-    pub(crate) kind: Kind,
-    pub(crate) tag: Tag,
-    pub(crate) style: Style,
-    pub(crate) text: Text,
-    /// Items, or keys and values in turn.
-    pub(crate) content: Vec<NodeId>,
-}
 
 /// All nodes of a build.
 #[derive(Debug, Default)]
@@ -50,6 +32,7 @@ impl NodeId {
 }
 
 impl Kind {
+    /// As yaml.v3 calls it.
     fn name(self) -> &'static str {
         match self {
             Kind::Scalar => "ScalarNode",
@@ -65,18 +48,25 @@ impl Tree {
     }
 
     fn empty(&mut self, kind: Kind, tag: Tag) -> NodeId {
-        self.push(Cell {
-            kind,
-            tag,
-            style: Style::PLAIN,
-            text: Text::default(),
-            content: Vec::new(),
+        self.push(match kind {
+            Kind::Scalar => Cell::scalar(tag, Style::PLAIN, Text::default()),
+            Kind::Mapping | Kind::Sequence => Cell::collection(kind, tag, Style::PLAIN, Vec::new()),
         })
     }
 
     /// A new node without content (`&yaml.Node{Kind: kind}`).
     pub(crate) fn new_node(&mut self, kind: Kind) -> NodeId {
         self.empty(kind, Tag::None)
+    }
+
+    /// A new mapping without a tag, of keys and values in turn.
+    pub(crate) fn mapping(&mut self, content: Vec<NodeId>) -> NodeId {
+        self.push(Cell::collection(Kind::Mapping, Tag::None, Style::PLAIN, content))
+    }
+
+    /// Adds an item at the end.
+    pub(crate) fn append(&mut self, list: NodeId, item: NodeId) {
+        self.cell_mut(list).edit(|content| content.push(item));
     }
 
     /// A plain scalar without a tag (`NewScalarRNode`).
@@ -86,9 +76,7 @@ impl Tree {
 
     /// A plain scalar with a tag.
     pub(crate) fn tagged(&mut self, text: impl Into<Text>, tag: Tag) -> NodeId {
-        let id = self.empty(Kind::Scalar, tag);
-        self.cell_mut(id).text = text.into();
-        id
+        self.push(Cell::scalar(tag, Style::PLAIN, text.into()))
     }
 
     /// A string, in literal style when it has lines (`NewStringRNode`).
@@ -109,24 +97,25 @@ impl Tree {
     }
 
     pub(crate) fn kind(&self, id: NodeId) -> Kind {
-        self.cell(id).kind
+        self.cell(id).kind()
     }
 
     pub(crate) fn text(&self, id: NodeId) -> &Text {
-        &self.cell(id).text
+        self.cell(id).text()
     }
 
     pub(crate) fn content(&self, id: NodeId) -> &[NodeId] {
-        &self.cell(id).content
+        self.cell(id).content()
     }
 
     /// Takes a parsed document in.
     pub(crate) fn import(&mut self, node: Node) -> NodeId {
-        let (kind, text, content) = match node.data {
-            Data::Scalar(text) | Data::Alias(text) => (Kind::Scalar, text, Vec::new()),
+        let (kind, content) = match node.data {
+            Data::Scalar(text) | Data::Alias(text) => {
+                return self.push(Cell::scalar(node.tag, node.style, text));
+            }
             Data::Sequence(items) => {
-                let content = items.into_iter().map(|item| self.import(item)).collect();
-                (Kind::Sequence, Text::default(), content)
+                (Kind::Sequence, items.into_iter().map(|item| self.import(item)).collect())
             }
             Data::Mapping(entries) => {
                 let mut content = Vec::with_capacity(entries.len() * 2);
@@ -134,16 +123,16 @@ impl Tree {
                     content.push(self.import(key));
                     content.push(self.import(value));
                 }
-                (Kind::Mapping, Text::default(), content)
+                (Kind::Mapping, content)
             }
         };
-        self.push(Cell { kind, tag: node.tag, style: node.style, text, content })
+        self.push(Cell::collection(kind, node.tag, node.style, content))
     }
 
     /// A copy that shares nothing with the original (`CopyYNode`).
     pub(crate) fn copy(&mut self, id: NodeId) -> NodeId {
         let mut cell = self.cell(id).clone();
-        for child in &mut cell.content {
+        for child in cell.content_mut() {
             *child = self.copy(*child);
         }
         self.push(cell)
@@ -158,13 +147,13 @@ impl Tree {
 
     /// `!!null`, in whatever spelling.
     pub(crate) fn is_null(&self, id: NodeId) -> bool {
-        self.cell(id).tag == Tag::Null
+        *self.cell(id).tag() == Tag::Null
     }
 
     /// Null, or a collection without content (`IsYNodeNilOrEmpty`).
     pub(crate) fn is_empty(&self, id: NodeId) -> bool {
         let cell = self.cell(id);
-        cell.tag == Tag::Null || (cell.kind != Kind::Scalar && cell.content.is_empty())
+        *cell.tag() == Tag::Null || (cell.kind() != Kind::Scalar && cell.content().is_empty())
     }
 
     pub(crate) fn is_empty_map(&self, id: NodeId) -> bool {
@@ -174,7 +163,7 @@ impl Tree {
     /// A scalar that is tagged as a string or not at all (`IsYNodeString`).
     pub(crate) fn is_string(&self, id: NodeId) -> bool {
         let cell = self.cell(id);
-        cell.kind == Kind::Scalar && matches!(cell.tag, Tag::Str | Tag::None)
+        cell.kind() == Kind::Scalar && matches!(cell.tag(), Tag::Str | Tag::None)
     }
 
     /// Refuses a node of another kind; null passes (`ErrorIfInvalid`).
@@ -191,7 +180,7 @@ impl Tree {
     }
 
     fn find(&self, map: NodeId, key: &str) -> Option<usize> {
-        let content = &self.cell(map).content;
+        let content = self.content(map);
         (0..content.len() / 2).map(|at| at * 2).find(|at| self.text(content[*at]) == key)
     }
 
@@ -224,7 +213,9 @@ impl Tree {
     pub(crate) fn clear(&mut self, map: NodeId, key: &str) -> Result<()> {
         self.expect(map, Kind::Mapping)?;
         if let Some(at) = self.find(map, key) {
-            self.cell_mut(map).content.drain(at..at + 2);
+            self.cell_mut(map).edit(|content| {
+                content.drain(at..at + 2);
+            });
         }
         Ok(())
     }
@@ -277,14 +268,8 @@ impl Tree {
             self.assign(field, value);
             return Ok(Some(field));
         }
-        let key = self.push(Cell {
-            kind: Kind::Scalar,
-            tag: Tag::None,
-            style: key_style,
-            text: key.into(),
-            content: Vec::new(),
-        });
-        self.cell_mut(map).content.extend([key, value]);
+        let key = self.push(Cell::scalar(Tag::None, key_style, key.into()));
+        self.cell_mut(map).edit(|content| content.extend([key, value]));
         Ok(Some(value))
     }
 
@@ -293,7 +278,7 @@ impl Tree {
         let cell = self.cell(value);
         if self.is_string(value)
             && cell.style.is_plain()
-            && scalar::is_yaml11_non_string(&cell.text)
+            && scalar::is_yaml11_non_string(cell.text())
         {
             self.cell_mut(value).style = Style::DOUBLE;
         }
@@ -379,11 +364,9 @@ impl Tree {
             scalar
         } else {
             let key = self.scalar(name);
-            let element = self.new_node(Kind::Mapping);
-            self.cell_mut(element).content = vec![key, scalar];
-            element
+            self.mapping(vec![key, scalar])
         };
-        self.cell_mut(node).content.push(element);
+        self.append(node, element);
         Ok(Some(element))
     }
 
@@ -412,7 +395,9 @@ impl Tree {
     /// Gives a scalar a new text and tag and takes its style away (`updateNodeValue` of vars).
     pub(crate) fn overwrite(&mut self, node: NodeId, text: impl Into<Text>, tag: Tag) {
         let cell = self.cell_mut(node);
-        (cell.text, cell.tag, cell.style) = (text.into(), tag, Style::PLAIN);
+        cell.set_text(text.into());
+        cell.set_tag(tag);
+        cell.style = Style::PLAIN;
     }
 }
 

@@ -187,15 +187,15 @@ fn source_value(build: &mut Build<'_>, map: &ResMap, var: &Var) -> Result<Option
         return Ok(None);
     }
     let cell = tree.cell(node);
-    Ok(Some(match cell.tag {
-        Tag::Int => Value::Int(cell.text.parse().map_err(|_| not_found())?),
-        Tag::Float => Value::Float(cell.text.parse().map_err(|_| not_found())?),
-        Tag::Bool => match cell.text.as_str() {
+    Ok(Some(match cell.tag() {
+        Tag::Int => Value::Int(cell.text().parse().map_err(|_| not_found())?),
+        Tag::Float => Value::Float(cell.text().parse().map_err(|_| not_found())?),
+        Tag::Bool => match cell.text().as_str() {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Value::Bool(true),
             "0" | "f" | "F" | "FALSE" | "false" | "False" => Value::Bool(false),
             _ => return Err(not_found()),
         },
-        _ => Value::Text(cell.text.clone()),
+        _ => Value::Text(cell.text().clone()),
     }))
 }
 

@@ -84,12 +84,12 @@ fn as_floats(value: Value) -> Value {
 /// The JSON that Go makes of a `yaml.Node` struct.
 fn node_json(tree: &Tree, node: NodeId) -> String {
     let cell = tree.cell(node);
-    let kind = match cell.kind {
+    let kind = match cell.kind() {
         Kind::Scalar => 8,
         Kind::Mapping => 4,
         Kind::Sequence => 2,
     };
-    let content: Vec<String> = cell.content.iter().map(|child| node_json(tree, *child)).collect();
+    let content: Vec<String> = cell.content().iter().map(|child| node_json(tree, *child)).collect();
     let content =
         if content.is_empty() { "null".to_owned() } else { format!("[{}]", content.join(",")) };
     let text = |text: &str| go_json(&Value::String(text.to_owned()));
@@ -97,8 +97,8 @@ fn node_json(tree: &Tree, node: NodeId) -> String {
         "{{\"Kind\":{kind},\"Style\":0,\"Tag\":{},\"Value\":{},\"Anchor\":\"\",\"Alias\":null,\
          \"Content\":{content},\"HeadComment\":\"\",\"LineComment\":\"\",\"FootComment\":\"\",\
          \"Line\":0,\"Column\":0}}",
-        text(cell.tag.as_str()),
-        text(&cell.text),
+        text(cell.tag().as_str()),
+        text(cell.text()),
     )
 }
 

@@ -90,7 +90,7 @@ fn at_index(
     let length = tree.content(node).len();
     if let (true, Some(kind)) = (place == length, create) {
         let element = tree.new_node(next_kind(rest, kind));
-        tree.cell_mut(node).content.push(element);
+        tree.append(node, element);
     }
     match tree.content(node).get(place).copied() {
         Some(element) => find(tree, element, rest, create),
@@ -120,11 +120,9 @@ fn matching(
         value
     } else {
         let key = tree.scalar(field);
-        let element = tree.new_node(Kind::Mapping);
-        tree.cell_mut(element).content = vec![key, value];
-        element
+        tree.mapping(vec![key, value])
     };
-    tree.cell_mut(node).content.push(element);
+    tree.append(node, element);
     let regex = compile(pattern)?;
     let found = matches(tree, node, field, &regex, rest, create)?;
     if found.is_empty() {
@@ -160,8 +158,8 @@ fn matches(
 fn written(tree: &Tree, node: NodeId) -> String {
     let cell = tree.cell(node);
     match cell.style.quoting {
-        Quoting::Double => format!("\"{}\"", cell.text),
-        Quoting::Single => format!("'{}'", cell.text),
-        _ => cell.text.trim().to_owned(),
+        Quoting::Double => format!("\"{}\"", cell.text()),
+        Quoting::Single => format!("'{}'", cell.text()),
+        _ => cell.text().trim().to_owned(),
     }
 }

@@ -285,7 +285,7 @@ fn source_value(tree: &mut Tree, replacement: &Replacement, known: &Known) -> Re
         return fail(format!("options.index {} is out of bounds for value {text}", options.index));
     };
     let copy = tree.copy(node);
-    tree.cell_mut(copy).text = Text::from(part);
+    tree.cell_mut(copy).set_text(Text::from(part));
     Ok(copy)
 }
 
@@ -384,10 +384,12 @@ fn set_field(
             Ok(index) if index >= parts.len() => parts.push(&new),
             Ok(index) => parts[index] = &new,
         }
-        tree.cell_mut(value).text = Text::from(parts.join(&options.delimiter));
+        let joined = Text::from(parts.join(&options.delimiter));
+        tree.cell_mut(value).set_text(joined);
     }
     if tree.kind(field) == Kind::Scalar {
-        tree.cell_mut(field).text = tree.text(value).clone();
+        let text = tree.text(value).clone();
+        tree.cell_mut(field).set_text(text);
     } else {
         tree.assign(field, value);
     }
@@ -424,7 +426,7 @@ fn set_in_text(
             }
         }
         let Ok(written) = write_like(tree, inner, &text) else { return Ok(false) };
-        tree.cell_mut(scalar).text = Text::from(written);
+        tree.cell_mut(scalar).set_text(Text::from(written));
         return Ok(true);
     }
     Ok(false)

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use borax_kustomize::{Options, Order, build};
+use borax_kustomize::{Options, Order, build, build_each};
 use borax_stdx::files::MemoryFiles;
 
 fn folders(path: &Path) -> Vec<PathBuf> {
@@ -63,9 +63,13 @@ fn ours(case: &Path) -> Result<String, String> {
             other => panic!("{}: unknown flag {other}", case.display()),
         }
     }
-    build(&files, &format!("/case/{path}"), &options)
-        .map(|objects| objects.to_yaml())
-        .map_err(|found| found.to_string())
+    let path = format!("/case/{path}");
+    let found = build(&files, &path, &options).map(|objects| objects.to_yaml());
+    let built = build_each(&files, &path, &options);
+    let parts = built.map(|built| built.map(|object| object.to_yaml()).collect::<Vec<_>>());
+    let one_by_one = parts.map(|parts| parts.join("---\n"));
+    assert_eq!(one_by_one, found, "{}: one by one", case.display());
+    found.map_err(|found| found.to_string())
 }
 
 fn record(case: &Path, tool: &str) {
