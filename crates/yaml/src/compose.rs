@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 
 use crate::events::{Event, EventKind, Parser};
 use crate::node::Extra;
+use crate::parse::Options;
 use crate::resolve::implicit_tag;
 use crate::scan::{Dialect, Fault, Mark, Scan, Stage};
 use crate::{Comments, Data, Node, Position, Style, Tag};
@@ -18,6 +19,9 @@ pub(crate) struct Composer<'a> {
     /// Names after `&` so far.
     anchors: HashSet<SmolStr>,
     max_depth: usize,
+    max_nodes: usize,
+    /// Nodes of the document so far.
+    nodes: usize,
     comments: bool,
     started: bool,
 }
@@ -40,11 +44,19 @@ impl<'a> Composer<'a> {
     pub(crate) fn new(
         parser: Parser<'a>,
         dialect: Dialect,
-        max_depth: usize,
+        options: &Options,
         comments: bool,
     ) -> Composer<'a> {
-        let anchors = HashSet::new();
-        Composer { parser, dialect, anchors, max_depth, comments, started: false }
+        Composer {
+            parser,
+            dialect,
+            anchors: HashSet::new(),
+            max_depth: options.max_depth,
+            max_nodes: options.max_nodes,
+            nodes: 0,
+            comments,
+            started: false,
+        }
     }
 
     /// The next document; `None` after the last.
@@ -58,6 +70,7 @@ impl<'a> Composer<'a> {
             return Ok(None);
         }
         self.anchors.clear();
+        self.nodes = 0;
         let root = self.node()?;
         let end = self.parser.next()?;
         let mut comments = comments_of(&start);
@@ -69,6 +82,9 @@ impl<'a> Composer<'a> {
         let mut open: Vec<Open> = Vec::new();
         loop {
             let event = self.parser.next()?;
+            if !matches!(event.kind, EventKind::SequenceEnd | EventKind::MappingEnd) {
+                self.count(event.start)?;
+            }
             let mut done = match event.kind {
                 EventKind::Scalar => self.scalar(event),
                 EventKind::Alias => self.alias(event)?,
@@ -125,12 +141,15 @@ impl<'a> Composer<'a> {
         if open.len() < self.max_depth {
             return Ok(());
         }
-        Err(Box::new(Fault {
-            stage: Stage::Limit,
-            context: start,
-            problem: start,
-            message: format!("exceeded max depth of {}", self.max_depth).into(),
-        }))
+        Err(limit(start, format!("exceeded max depth of {}", self.max_depth)))
+    }
+
+    fn count(&mut self, start: Mark) -> Scan<()> {
+        if self.nodes < self.max_nodes {
+            self.nodes += 1;
+            return Ok(());
+        }
+        Err(limit(start, format!("the document has more than {} values", self.max_nodes)))
     }
 
     fn scalar(&mut self, event: Event<'_>) -> Node {
@@ -263,6 +282,10 @@ fn position(event: &Event<'_>, with_end: bool) -> Position {
         start,
         end: if with_end && event.end >= start { event.end } else { start },
     }
+}
+
+fn limit(start: Mark, message: String) -> Box<Fault> {
+    Box::new(Fault { stage: Stage::Limit, context: start, problem: start, message: message.into() })
 }
 
 fn unexpected(mark: Mark) -> Box<Fault> {

@@ -22,11 +22,14 @@ pub struct Options {
     pub max_depth: usize,
     /// Bytes of text at most.
     pub max_bytes: usize,
+    /// Nodes of one document at most. A node takes some hundred bytes where it stands for one of the text; an
+    /// object of the largest size that Kubernetes stores has fewer than a million.
+    pub max_nodes: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { comments: true, max_depth: MAX_DEPTH, max_bytes: 256 << 20 }
+        Options { comments: true, max_depth: MAX_DEPTH, max_bytes: 256 << 20, max_nodes: 4_000_000 }
     }
 }
 
@@ -96,7 +99,7 @@ pub(crate) fn read(
     let scanner = Scanner::new(&input.text, input.skip, input.fault, dialect);
     let parser = Parser::new(scanner, dialect);
     let comments = options.comments && dialect == Dialect::V3;
-    let mut composer = Composer::new(parser, dialect, options.max_depth, comments);
+    let mut composer = Composer::new(parser, dialect, options, comments);
     loop {
         match composer.document() {
             Ok(Some(Composed { root, comments, position })) => {

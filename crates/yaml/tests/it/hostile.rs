@@ -52,6 +52,17 @@ fn a_small_text_cannot_become_a_large_value() {
 }
 
 #[test]
+fn the_number_of_values_is_limited() {
+    let small = Options { max_nodes: 4, ..options() };
+    // The sequence and its three items; the second document has a count of its own.
+    assert!(parse("[a, b, c]\n---\n[a, b, c]\n", &small).is_ok());
+    let error = parse("[a, b,\n c, d]\n", &small).unwrap_err();
+    assert_eq!((error.kind, error.line), (ErrorKind::Limit, 2), "{error}");
+    let many = "a,".repeat(5_000_000);
+    assert_eq!(to_json(format!("[{many}]")).unwrap_err().kind, ErrorKind::Limit);
+}
+
+#[test]
 fn size_is_limited() {
     let small = Options { max_bytes: 10, ..options() };
     assert!(parse("a: 1\n", &small).is_ok());
