@@ -83,13 +83,9 @@ impl ResId {
         }
     }
 
-    /// The form in which equal identities are equal values.
-    pub(crate) fn key(&self) -> ResId {
-        ResId {
-            namespace: self.effective_namespace().into(),
-            cluster_scoped: false,
-            ..self.clone()
-        }
+    /// What is equal for equal identities.
+    pub(crate) fn key(&self) -> (&Gvk, &str, &str) {
+        (&self.gvk, &self.name, self.effective_namespace())
     }
 
     pub(crate) fn same_namespace(&self, other: &ResId) -> bool {

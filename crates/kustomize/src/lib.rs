@@ -49,6 +49,7 @@ mod nameref;
 mod objects;
 mod options;
 mod origin;
+mod places;
 mod plugins;
 mod remote;
 mod resmap;

@@ -3,12 +3,9 @@
 //! Source of behaviour: kustomize `api/resmap/reswrangler.go`. The index replaces its scans, so that
 //! cost grows with the number of objects and not with its square.
 
-use std::collections::HashMap;
-
-use borax_yaml::Text;
-
 use crate::diag::{Diagnostics, Result, fail};
 use crate::id::ResId;
+use crate::places::Places;
 use crate::resource::{self, Ids, Resource};
 use crate::schema::Schema;
 use crate::selector::Matcher;
@@ -32,26 +29,32 @@ impl Clone for ResMap {
 #[derive(Debug, Default)]
 struct Index {
     ids: Vec<Ids>,
-    current: HashMap<ResId, u32>,
-    any: HashMap<ResId, Vec<u32>>,
-    by_name: HashMap<Text, Vec<u32>>,
+    by_id: Places,
+    by_name: Places,
 }
 
 impl Index {
     fn add(&mut self, ids: Ids) {
         let at = self.ids.len() as u32;
-        *self.current.entry(ids.current.key()).or_default() += 1;
         for id in ids.all() {
-            let places = self.any.entry(id.key()).or_default();
-            if places.last() != Some(&at) {
-                places.push(at);
-            }
-            let places = self.by_name.entry(id.name.clone()).or_default();
-            if places.last() != Some(&at) {
-                places.push(at);
-            }
+            self.by_id.add(id.key(), at);
+            self.by_name.add(id.name.as_str(), at);
         }
         self.ids.push(ids);
+    }
+
+    /// Where the objects are that have, or had, this identity.
+    fn with_id(&self, id: &ResId) -> Vec<usize> {
+        let mut found = self.by_id.find(id.key());
+        found.retain(|at| self.ids[*at].all().any(|own| own.key() == id.key()));
+        found
+    }
+
+    /// Where the objects are that have, or had, this name.
+    fn with_name(&self, name: &str) -> Vec<usize> {
+        let mut found = self.by_name.find(name);
+        found.retain(|at| self.ids[*at].all().any(|own| own.name == name));
+        found
     }
 }
 
@@ -105,16 +108,16 @@ impl ResMap {
     ) -> Result<()> {
         let ids = ids_of(tree, schema, &resource);
         let index = self.index(tree, schema);
-        if index.current.contains_key(&ids.current.key()) {
-            let id = &ids.current;
+        let id = &ids.current;
+        let same = index.with_id(id);
+        if same.iter().any(|at| index.ids[*at].current.key() == id.key()) {
             let mut found = Diagnostics::new(format!(
                 "may not add resource with an already registered id: {id}"
             ));
             if let Some(file) = &resource.file {
                 found = found.at(file);
             }
-            let at = index.any.get(&id.key()).and_then(|places| places.first()).copied();
-            let first = at.and_then(|at| self.list.get(at as usize)).and_then(|r| r.file.clone());
+            let first = same.first().and_then(|at| self.list.get(*at)?.file.clone());
             if let Some(first) = first {
                 found = found.hint(format!("the first one is in {first}"));
             }
@@ -131,16 +134,14 @@ impl ResMap {
 
     /// Where the objects are that have, or had, this identity.
     pub(crate) fn with_any_id(&mut self, tree: &Tree, schema: &Schema, id: &ResId) -> Vec<usize> {
-        let found = self.index(tree, schema).any.get(&id.key());
-        let mut places: Vec<usize> = found.into_iter().flatten().map(|at| *at as usize).collect();
+        let mut places = self.index(tree, schema).with_id(id);
         places.retain(|at| self.list[*at].node.is_some_and(|node| !tree.is_empty(node)));
         places
     }
 
     /// Where the objects are that have, or had, this name.
     pub(crate) fn with_any_name(&mut self, tree: &Tree, schema: &Schema, name: &str) -> Vec<usize> {
-        let found = self.index(tree, schema).by_name.get(name);
-        found.into_iter().flatten().map(|at| *at as usize).collect()
+        self.index(tree, schema).with_name(name)
     }
 
     /// The one object that has, or had, this identity.
@@ -167,11 +168,11 @@ impl ResMap {
     fn near(&mut self, tree: &Tree, schema: &Schema, wanted: &ResId) -> Option<String> {
         let index = self.index(tree, schema);
         let describe = |ids: &Ids| ids.current.to_string();
-        let same_name = index.by_name.get(&wanted.name).into_iter().flatten();
+        let same_name = index.with_name(&wanted.name).into_iter();
         let same_kind =
             index.ids.iter().filter(|ids| ids.current.gvk.kind == wanted.gvk.kind).map(describe);
         let mut near: Vec<String> =
-            same_name.map(|at| describe(&index.ids[*at as usize])).chain(same_kind).collect();
+            same_name.map(|at| describe(&index.ids[at])).chain(same_kind).collect();
         near.dedup();
         near.truncate(5);
         (!near.is_empty()).then(|| format!("there is {}", near.join(", ")))

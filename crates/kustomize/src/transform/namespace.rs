@@ -58,7 +58,7 @@ impl Namespace {
         map.forget_index();
         let mut seen = HashMap::new();
         for ids in map.ids(tree, schema) {
-            if let Some(first) = seen.insert(ids.current.key(), ids.original().clone()) {
+            if let Some(first) = seen.insert(ids.current.key(), ids.original()) {
                 return fail(format!(
                     "namespace transformation produces ID conflict: {first} and {} both become {}",
                     ids.original(),

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use crate::build::Build;
 use crate::diag::{Diagnostics, Result, fail};
 use crate::documents;
-use crate::id::ResId;
 use crate::loader::Loader;
 use crate::merge::{self, Growth};
 use crate::resmap::ResMap;
@@ -317,7 +316,7 @@ fn merge_into(
         merge_one(build, map, *at, copy)?;
     }
     map.drop_empties(&build.tree);
-    let mut seen: HashSet<ResId> = HashSet::new();
+    let mut seen = HashSet::new();
     for ids in map.ids(&build.tree, &build.schema) {
         if !seen.insert(ids.current.key()) {
             return fail(format!(
