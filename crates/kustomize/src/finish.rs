@@ -143,6 +143,10 @@ pub(crate) fn finish(
     let same_order = done.reusable && redo.same_places && done.lists_the_same(&redo);
     let ids =
         if same_order { Vec::new() } else { done.final_ids(build, &resources, !vars.is_empty()) };
+    if !remember {
+        // All that names refer to is known now; what is left needs the room.
+        done.index = Index::default();
+    }
     for at in &redo.places {
         let node = &resources[*at].0;
         let slot = &done.slots[done.gathered[*at]];

@@ -230,8 +230,13 @@ pub(crate) fn set_metadata_entry(
     let value = tree.string(value);
     tree.cell_mut(value).style = Style::SINGLE;
     let path = ["metadata", field];
-    if let Some(map) = tree.lookup_create(node, &path, Some(Kind::Mapping))? {
-        tree.set_field(map, key, Some(value))?;
+    let Some(map) = tree.lookup_create(node, &path, Some(Kind::Mapping))? else { return Ok(()) };
+    // Nearly every object has some of these, and their names are too long to be kept in a cell.
+    let shared = BUILD_ANNOTATIONS.iter().find(|known| **known == key);
+    let is_new = shared.is_some() && tree.field(map, key).is_none();
+    tree.set_field(map, key, Some(value))?;
+    if let (Some(name), true) = (shared, is_new) {
+        tree.share_last_key(map, name);
     }
     Ok(())
 }

@@ -273,6 +273,15 @@ impl Tree {
         Ok(Some(value))
     }
 
+    /// Lets the key that was added last take its text, `name`, from where the program has it.
+    pub(crate) fn share_last_key(&mut self, map: NodeId, name: &'static str) {
+        if let [.., key, _] = *self.content(map)
+            && self.text(key) == name
+        {
+            self.cell_mut(key).set_text(Text::new_static(name));
+        }
+    }
+
     /// A plain string that YAML 1.1 would not read as a string gets quotes.
     fn protect_string(&mut self, value: NodeId) {
         let cell = self.cell(value);
