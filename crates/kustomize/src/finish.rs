@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use borax_yaml::Text;
+use serde_json::Value;
 
 use crate::accumulate::{Accumulator, Target};
 use crate::arena::Page;
@@ -286,7 +287,9 @@ impl Finished {
             let slot = self.gathered[*at];
             let found = nameref::follow(build, &mut self.index, &fields, resources[*at].0, slot)?;
             self.reusable &= !found.renames_itself;
-            self.slots[slot].lookups = found;
+            if build.memo.is_some() {
+                self.slots[slot].lookups = found;
+            }
         }
         Ok(())
     }
@@ -299,6 +302,8 @@ impl Finished {
         redo: &Redo,
     ) -> Result<()> {
         let tree = &build.tree;
+        // Its value comes at the end; until then all share one.
+        let value: Arc<Value> = Arc::default();
         for at in &redo.places {
             let (node, resource) = &resources[*at];
             let local = resource::annotation(tree, *node, LOCAL_CONFIG);
@@ -314,9 +319,8 @@ impl Finished {
             if name.is_empty() && !kind.ends_with("List") {
                 return fail(format!("missing metadata.name in object {kind}"));
             }
-            // Its value comes at the end.
-            let file = resource.file.clone();
-            self.slots[slot].object = Some(Object { value: Arc::default(), file });
+            let (value, file) = (Arc::clone(&value), resource.file.clone());
+            self.slots[slot].object = Some(Object { value, file });
             self.slots[slot].pending = true;
         }
         Ok(())

@@ -243,8 +243,10 @@ pub(crate) fn set_metadata_entry(
 
 /// The parts of a note that holds a list.
 pub(crate) fn note_list(tree: &Tree, node: NodeId, key: &str) -> Vec<Text> {
-    let found = annotation(tree, node, key);
-    found.map(|list| list.split(',').map(Text::from).collect()).unwrap_or_default()
+    let Some(list) = annotation(tree, node, key) else { return Vec::new() };
+    let mut parts: Vec<Text> = list.split(',').map(Text::from).collect();
+    parts.shrink_to_fit();
+    parts
 }
 
 /// Adds to a note that holds a list.
