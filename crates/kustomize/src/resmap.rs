@@ -30,7 +30,8 @@ impl Clone for ResMap {
 struct Index {
     ids: Vec<Ids>,
     by_id: Places,
-    by_name: Places,
+    /// Made when it is asked for first.
+    by_name: Option<Places>,
 }
 
 impl Index {
@@ -38,7 +39,9 @@ impl Index {
         let at = self.ids.len() as u32;
         for id in ids.all() {
             self.by_id.add(id.key(), at);
-            self.by_name.add(id.name.as_str(), at);
+        }
+        if let Some(by_name) = &mut self.by_name {
+            ids.all().for_each(|id| by_name.add(id.name.as_str(), at));
         }
         self.ids.push(ids);
     }
@@ -51,8 +54,15 @@ impl Index {
     }
 
     /// Where the objects are that have, or had, this name.
-    fn with_name(&self, name: &str) -> Vec<usize> {
-        let mut found = self.by_name.find(name);
+    fn with_name(&mut self, name: &str) -> Vec<usize> {
+        let by_name = self.by_name.get_or_insert_with(|| {
+            let mut by_name = Places::default();
+            for (at, ids) in self.ids.iter().enumerate() {
+                ids.all().for_each(|id| by_name.add(id.name.as_str(), at as u32));
+            }
+            by_name
+        });
+        let mut found = by_name.find(name);
         found.retain(|at| self.ids[*at].all().any(|own| own.name == name));
         found
     }
@@ -169,6 +179,7 @@ impl ResMap {
         let index = self.index(tree, schema);
         let describe = |ids: &Ids| ids.current.to_string();
         let same_name = index.with_name(&wanted.name).into_iter();
+        let index = &*index;
         let same_kind =
             index.ids.iter().filter(|ids| ids.current.gvk.kind == wanted.gvk.kind).map(describe);
         let mut near: Vec<String> =
