@@ -1,6 +1,6 @@
 //! The queue and its workers: one loop per controller owns all bookkeeping, so there is nothing to lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -174,7 +174,7 @@ impl<R: Reconciler> Controller<R> {
             ready: Ready::default(),
             timers: DelayQueue::new(),
             turns: JoinSet::new(),
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
             busy: 0,
         };
         loop {
@@ -214,8 +214,8 @@ struct State {
     ready: Ready,
     timers: DelayQueue<Key>,
     turns: JoinSet<Ended>,
-    /// Parked turns that want their slot back.
-    waiting: Vec<(Key, oneshot::Sender<()>)>,
+    /// Parked turns that want their slot back, first come first served.
+    waiting: VecDeque<(Key, oneshot::Sender<()>)>,
     busy: usize,
 }
 
@@ -233,7 +233,7 @@ impl State {
                 // An error means that the turn gave up waiting; `end` settles its slot.
                 let _ = granted.send(());
             }
-            Command::Park(key, false, granted) => self.waiting.push((key, granted)),
+            Command::Park(key, false, granted) => self.waiting.push_back((key, granted)),
         }
     }
 
@@ -282,7 +282,7 @@ impl State {
     fn start_turns<R: Reconciler>(&mut self, on: &Controller<R>, shutdown: &CancellationToken) {
         while self.busy < on.limits.concurrency {
             // Whoever waited parked has work half done: it goes before new turns.
-            if let Some((key, granted)) = self.waiting.pop() {
+            if let Some((key, granted)) = self.waiting.pop_front() {
                 if granted.send(()).is_ok()
                     && let Some(running) = self.running(&key)
                     && std::mem::replace(&mut running.parked, false)
@@ -308,12 +308,18 @@ impl State {
             };
             let reconciler = Arc::clone(&on.reconciler);
             self.turns.spawn(async move {
-                let run = AssertUnwindSafe(reconciler.reconcile(key.clone(), turn)).catch_unwind();
-                match run.await {
+                let run = async { reconciler.reconcile(key.clone(), turn).await };
+                match AssertUnwindSafe(run).catch_unwind().await {
                     Ok(outcome) => (key, Ok(outcome)),
                     Err(payload) => {
                         let message = panic_message(payload.as_ref());
-                        reconciler.panicked(key.clone(), message.clone()).await;
+                        // Whatever happens, the end of a turn names its key: else it would run for ever.
+                        let report = async {
+                            reconciler.panicked(key.clone(), message.clone()).await;
+                        };
+                        if AssertUnwindSafe(report).catch_unwind().await.is_err() {
+                            tracing::error!(controller = R::KIND, object = %key, "reporting a panic panicked");
+                        }
                         (key, Err(message))
                     }
                 }
@@ -328,10 +334,9 @@ impl State {
     ) {
         let (key, result) = match ended {
             Ok(ended) => ended,
+            // Turns catch their panics and nobody aborts them: only a runtime that is shut down gets here.
             Err(error) => {
-                // Only `panicked` itself can get here by panicking: the slot comes back, the key waits for an event.
                 tracing::error!(controller = R::KIND, %error, "a reconciliation ended abnormally");
-                self.busy -= 1;
                 return;
             }
         };

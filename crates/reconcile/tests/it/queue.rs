@@ -183,3 +183,60 @@ async fn a_wait_that_is_given_up_keeps_the_slots_right() {
             .contains("controller_runtime_active_workers{controller=\"test\"} 0")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_reporting_a_panic_costs_neither_slot_nor_key() {
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let mut harness = start(1, move |key, turn| {
+        let sender = sender.clone();
+        Box::pin(async move {
+            sender.send(key.to_string()).expect("the test listens");
+            if key.name.starts_with("parked") {
+                turn.park(async { panic!("boom") }).await
+            }
+            assert!(!key.name.starts_with("bad"), "boom");
+            Outcome::Done
+        })
+    });
+    // Nobody listens: the report itself panics.
+    harness.panics.close();
+    harness.queue.wake(Key::new("a", "bad"), None);
+    harness.queue.wake(Key::new("a", "parked"), None);
+    // Each is tried again, and again.
+    let mut runs = Vec::new();
+    for _ in 0..6 {
+        let run = tokio::time::timeout(Duration::from_secs(60), seen.recv()).await;
+        runs.push(run.expect("the keys are retried").expect("the turns talk"));
+    }
+    runs.sort();
+    assert_eq!(runs, ["a/bad", "a/bad", "a/bad", "a/parked", "a/parked", "a/parked"]);
+    let text = harness.metrics.encode();
+    assert!(text.contains("controller_runtime_active_workers{controller=\"test\"} 0"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn parked_turns_get_their_slot_back_in_the_order_they_asked() {
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let harness = start(1, move |key, turn| {
+        let sender = sender.clone();
+        Box::pin(async move {
+            let seconds: u64 = key.name.parse().expect("a number of seconds");
+            if seconds == 0 {
+                // Holds the only slot until all others have asked for theirs.
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            } else {
+                turn.park(tokio::time::sleep(Duration::from_secs(seconds))).await;
+            }
+            sender.send(key.to_string()).expect("the test listens");
+            Outcome::Done
+        })
+    });
+    for name in ["1", "2", "3", "0"] {
+        harness.queue.wake(Key::new("a", name), None);
+    }
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        order.push(seen.recv().await.expect("the turns talk"));
+    }
+    assert_eq!(order, ["a/0", "a/1", "a/2", "a/3"]);
+}
