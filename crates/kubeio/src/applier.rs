@@ -29,8 +29,9 @@ use serde_json::json;
 
 use crate::cluster::Cluster;
 use crate::discovery::{DiscoveryError, Resource};
+use crate::follow;
 use crate::request::{RequestError, encode};
-use crate::wait::{self, WaitError, WaitOptions};
+use crate::wait::{WaitError, WaitOptions};
 
 /// How long the objects of a stage that others depend on have to become ready.
 const STAGE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -469,7 +470,7 @@ impl Applier {
             Err(error) if error.is_not_found() => {}
             Err(source) => return Err(ApplyError::Delete { id: id.clone(), source }),
         }
-        wait::gone(&self.cluster, resource, id, Some(meta::uid(live)), RECREATE_TIMEOUT)
+        follow::gone(&self.cluster, resource, id, Some(meta::uid(live)), RECREATE_TIMEOUT)
             .await
             .map_err(|source| ApplyError::Gone { id: id.clone(), source })?;
         self.dry_run(resource, id, object)

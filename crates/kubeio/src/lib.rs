@@ -24,6 +24,7 @@ mod connect;
 mod discovery;
 mod dns;
 mod events;
+mod follow;
 mod lanes;
 mod lease;
 mod limiter;

@@ -159,6 +159,16 @@ impl Live {
         self.state().kinds.get(gvk).is_some_and(|kind| *kind.state.borrow() == KindState::Synced)
     }
 
+    /// Whether a watch of the object's kind runs, in whatever version: then the store hears of every change.
+    pub(crate) fn is_followed(&self, id: &ObjectId) -> bool {
+        let state = self.state();
+        state.kinds.iter().any(|(gvk, kind)| {
+            gvk.group == id.group
+                && gvk.kind == id.kind
+                && *kind.state.borrow() == KindState::Synced
+        })
+    }
+
     /// Starts watches of kinds that have none, and waits for their first list. A kind that is not served, can't be
     /// watched or may not be watched is left out: its objects then cost requests.
     pub async fn cover(&self, gvks: impl IntoIterator<Item = Gvk>) {

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use crate::cluster::Cluster;
 use crate::discovery::Resource;
+use crate::follow;
 use crate::request::{RequestError, encode};
-use crate::wait::{self, WaitError};
+use crate::wait::WaitError;
 
 const APPLY: &str = "application/apply-patch+yaml";
 const JSON: &str = "application/json";
@@ -206,7 +207,7 @@ impl Cluster {
         id: &ObjectId,
         timeout: Duration,
     ) -> Result<(), WaitError> {
-        wait::gone(self, resource, id, None, timeout).await
+        follow::gone(self, resource, id, None, timeout).await
     }
 }
 

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use crate::applier::{Applier, delete};
 use crate::discovery::DiscoveryError;
+use crate::follow;
 use crate::request::RequestError;
-use crate::wait::{self, WaitError};
+use crate::wait::WaitError;
 
 /// What came of deletions.
 #[derive(Clone, Debug, Default)]
@@ -151,7 +152,7 @@ impl Applier {
                 continue;
             };
             let left = deadline.saturating_duration_since(Instant::now());
-            wait::gone(self.cluster(), &resource, id, None, left).await?;
+            follow::gone(self.cluster(), &resource, id, None, left).await?;
         }
         Ok(())
     }

@@ -1,23 +1,21 @@
 //! Waiting for health, by watch (fluxcd/pkg `ssa/manager_wait.go`, without its poll).
 
 use std::collections::{BTreeMap, HashSet};
-use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use borax_health::{Checks, State, Status};
-use borax_object::{ObjectId, Value, meta};
+use borax_object::ObjectId;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
-use crate::discovery::Resource;
+use crate::follow::{Own, follow_one, read_whole};
 use crate::live::{Live, Waiter};
 use crate::pods;
-use crate::request::{RequestError, encode};
-use crate::watch::{self as watching, Abort, Sink, Through};
+use crate::watch::Abort;
 
 /// How to wait.
 #[derive(Clone, Debug)]
@@ -54,22 +52,16 @@ pub enum WaitError {
 enum Origin {
     /// The shared store.
     Store,
-    /// A watch of its own.
+    /// Followed by itself.
     Own(Arc<Mutex<Own>>),
-}
-
-/// What a watch of a single object tells.
-#[derive(Default)]
-struct Own {
-    status: Option<Status>,
-    due: Option<Timestamp>,
 }
 
 impl Live {
     /// Waits until every object is healthy.
     ///
-    /// Flow: objects in the store are followed there, all others by a watch of their own with the rights of `cluster`;
-    /// every change of one of them is judged at once. What another tenant applied counts as not in the store.
+    /// Flow: objects in the store whose kind is watched are followed there, all others by themselves with the rights of
+    /// `cluster`; every change of one of them is judged at once. What another tenant applied counts as not in the
+    /// store. Where the kind's watch ends for good meanwhile, its objects are followed by themselves from then on.
     ///
     /// Guarantees: no request is made for an object in the store, but one to read it whole where `checks` has an
     /// expression for its kind.
@@ -97,27 +89,16 @@ impl Live {
                 let follow = pods::follow(cluster.clone(), id.clone(), Arc::clone(&waiter), failed);
                 tasks.push(Abort(tokio::spawn(follow)));
             }
-            if self.seen_by(cluster, id).is_some() {
-                if waiter.checks.covers(&id.group_kind()) {
-                    tasks.push(Abort(tokio::spawn(read_whole(
-                        cluster.clone(),
-                        id.clone(),
-                        Arc::clone(&waiter),
-                    ))));
-                }
-                origins.push((id, Origin::Store));
-            } else {
-                let own = Arc::new(Mutex::new(Own::default()));
-                tasks.push(Abort(tokio::spawn(follow_one(
-                    cluster.clone(),
-                    id.clone(),
-                    Arc::clone(&waiter),
-                    Arc::clone(&own),
-                ))));
-                origins.push((id, Origin::Own(own)));
-            }
+            let origin = self.origin(cluster, id, &waiter, &mut tasks);
+            origins.push((id, origin));
         }
         loop {
+            for (id, origin) in &mut origins {
+                let lost = matches!(origin, Origin::Store) && self.seen_by(cluster, id).is_none();
+                if lost && !self.is_followed(id) {
+                    *origin = self.origin(cluster, id, &waiter, &mut tasks);
+                }
+            }
             let now = Timestamp::now();
             let mut next_due: Option<Timestamp> = None;
             let statuses: Vec<(&ObjectId, Option<Status>)> = origins
@@ -164,6 +145,28 @@ impl Live {
                 }
             }
         }
+    }
+
+    /// Decides where an object's status comes from, and starts what it needs.
+    fn origin(
+        &self,
+        cluster: &Cluster,
+        id: &ObjectId,
+        waiter: &Arc<Waiter>,
+        tasks: &mut Vec<Abort>,
+    ) -> Origin {
+        // A record of a kind that is not watched is what our last write was answered with: it stays as it is.
+        if self.is_followed(id) && self.seen_by(cluster, id).is_some() {
+            if waiter.checks.covers(&id.group_kind()) {
+                let read = read_whole(cluster.clone(), id.clone(), Arc::clone(waiter));
+                tasks.push(Abort(tokio::spawn(read)));
+            }
+            return Origin::Store;
+        }
+        let own = Arc::new(Mutex::new(Own::default()));
+        let follow = follow_one(cluster.clone(), id.clone(), Arc::clone(waiter), Arc::clone(&own));
+        tasks.push(Abort(tokio::spawn(follow)));
+        Origin::Own(own)
     }
 
     fn status(
@@ -264,175 +267,4 @@ fn describe(
         Some(_) => None,
     };
     statuses.iter().filter_map(line).collect()
-}
-
-/// Reads an object of the store whole, once, for expressions; later changes come from the watch.
-async fn read_whole(cluster: Cluster, id: ObjectId, waiter: Arc<Waiter>) {
-    let read = async {
-        let resource = cluster
-            .discovery()
-            .resolve_kind(&cluster, &id.group_kind())
-            .await
-            .map_err(|e| e.to_string())?;
-        let path = resource.path(&id.namespace, Some(&id.name));
-        cluster.get(&path).await.map_err(|e| e.to_string())
-    };
-    let status = match read.await {
-        Ok(object) => waiter.checks.compute(&object, Timestamp::now()),
-        Err(cause) => Status::new(State::Unknown, cause),
-    };
-    // A change that came in meanwhile is newer than what was read.
-    waiter.custom.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_insert(status);
-    waiter.notify.notify_one();
-}
-
-/// Follows one object by a watch of its own.
-async fn follow_one(cluster: Cluster, id: ObjectId, waiter: Arc<Waiter>, own: Arc<Mutex<Own>>) {
-    let report = |status: Status| {
-        own.lock().unwrap_or_else(PoisonError::into_inner).status = Some(status);
-        waiter.notify.notify_one();
-    };
-    let resource = loop {
-        match cluster.discovery().resolve_kind(&cluster, &id.group_kind()).await {
-            Ok(resource) => break resource,
-            Err(error) => {
-                report(Status::new(State::Unknown, error.to_string()));
-                tokio::time::sleep(Duration::from_secs(5)).await;
-            }
-        }
-    };
-    let (path, selector) = one(&resource, &id);
-    let kick = Arc::new(Notify::new());
-    let sink = OneSink { id, waiter: Arc::clone(&waiter), own: Arc::clone(&own), seen: false };
-    watching::run(Through::Strong(cluster), path, selector, kick, sink).await;
-}
-
-/// Path and selector of a watch of one object.
-pub(crate) fn one(resource: &Resource, id: &ObjectId) -> (String, String) {
-    (
-        resource.path(&id.namespace, None),
-        format!("fieldSelector={}", encode(&format!("metadata.name={}", id.name))),
-    )
-}
-
-struct OneSink {
-    id: ObjectId,
-    waiter: Arc<Waiter>,
-    own: Arc<Mutex<Own>>,
-    seen: bool,
-}
-
-impl OneSink {
-    fn set(&self, status: Status, due: Option<Timestamp>) {
-        *self.own.lock().unwrap_or_else(PoisonError::into_inner) =
-            Own { status: Some(status), due };
-        self.waiter.notify.notify_one();
-    }
-}
-
-impl Sink for OneSink {
-    fn restart(&mut self) {
-        self.seen = false;
-    }
-
-    fn object(&mut self, object: &Value, deleted: bool) {
-        if meta::name(object) != self.id.name {
-            return;
-        }
-        self.seen = !deleted;
-        if deleted {
-            self.set(Status::not_found(), None);
-        } else {
-            self.set(
-                self.waiter.checks.compute(object, Timestamp::now()),
-                borax_health::due(object),
-            );
-        }
-    }
-
-    fn listed(&mut self, _: &str) {
-        if !self.seen {
-            self.set(Status::not_found(), None);
-        }
-    }
-
-    fn failed(&mut self, error: &RequestError) {
-        if !error.is_transient() {
-            self.set(Status::new(State::Unknown, error.to_string()), None);
-        }
-    }
-}
-
-/// Waits until one object is gone, by watch; with `uid`, until that incarnation of it is.
-///
-/// # Errors
-/// The time is over.
-pub(crate) async fn gone(
-    cluster: &Cluster,
-    resource: &Resource,
-    id: &ObjectId,
-    uid: Option<&str>,
-    timeout: Duration,
-) -> Result<(), WaitError> {
-    let (path, selector) = one(resource, id);
-    let done = Arc::new(Notify::new());
-    let sink = GoneSink {
-        uid: uid.map(str::to_owned),
-        name: id.name.clone(),
-        seen: false,
-        done: Arc::clone(&done),
-    };
-    let run = watching::run(
-        Through::Strong(cluster.clone()),
-        path,
-        selector,
-        Arc::new(Notify::new()),
-        sink,
-    );
-    let wait = async {
-        tokio::select! {
-            () = run => {}
-            () = done.notified() => {}
-        }
-    };
-    let bounded: std::pin::Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(wait);
-    tokio::time::timeout(timeout, bounded).await.map_err(|_| WaitError::Termination(id.clone()))
-}
-
-struct GoneSink {
-    uid: Option<String>,
-    name: String,
-    seen: bool,
-    done: Arc<Notify>,
-}
-
-impl Sink for GoneSink {
-    fn restart(&mut self) {
-        self.seen = false;
-    }
-
-    fn object(&mut self, object: &Value, deleted: bool) {
-        if meta::name(object) != self.name {
-            return;
-        }
-        let other = self.uid.as_deref().is_some_and(|uid| uid != meta::uid(object));
-        if deleted || other {
-            self.done.notify_one();
-        } else {
-            self.seen = true;
-        }
-    }
-
-    fn listed(&mut self, _: &str) {
-        if !self.seen {
-            self.done.notify_one();
-        }
-    }
-
-    fn failed(&mut self, error: &RequestError) {
-        // A kind that is no longer served has no objects.
-        if error.is_unknown_path() {
-            self.done.notify_one();
-        }
-    }
 }

@@ -94,7 +94,7 @@ async fn objects_that_are_not_ours_are_watched_with_the_tenants_rights() {
     let error = error.expect_err("the tenant has no rights").to_string();
     let expect = format!(
         "timeout waiting for: [Deployment/{0}/theirs status: 'Unknown': deployments.apps \"theirs\" is forbidden: \
-         User \"system:serviceaccount:{0}:tenant\" cannot list resource",
+         User \"system:serviceaccount:{0}:tenant\" cannot get resource",
         world.namespace
     );
     assert!(error.starts_with(&expect), "{error}");
@@ -123,7 +123,7 @@ async fn what_another_tenant_applied_is_watched_with_the_tenants_rights() {
     };
     for checks in [&[][..], std::slice::from_ref(&check)] {
         let error = ask("strangers", checks).await.expect_err("the tenant has no rights");
-        assert!(error.contains("cannot list resource"), "{error}");
+        assert!(error.contains("cannot get resource"), "{error}");
     }
     // In the namespace of the Kustomization that applied it, the store answers.
     ask(&world.namespace, &[]).await.expect("a ConfigMap is healthy at once");

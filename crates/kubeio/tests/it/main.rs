@@ -5,5 +5,6 @@ mod health;
 mod leftovers;
 mod outage;
 mod prune;
+mod refusals;
 mod request_level;
 mod world;
