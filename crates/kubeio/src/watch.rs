@@ -3,7 +3,7 @@
 //! ```text
 //!   list pages ─► listed ─► watch from there ─► events …  ─┬─ stream ends: watch again from the last version
 //!       ▲                                                  ├─ too old (410): list again
-//!       └──────── wait, longer each time ◄─────────────────┴─ refused or unreachable
+//!       └──────── wait, longer each time ◄─────────────────┴─ refused, unreachable, or ended within a second
 //! ```
 //!
 //! Objects are read one by one and handed over; at most one page of a list is held.
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use borax_object::{Value, meta};
 use http_body_util::BodyExt as _;
+use tokio::time::Instant;
 
 use crate::cluster::{Cluster, WeakCluster};
 use crate::lanes::Held;
@@ -21,6 +22,8 @@ use crate::request::RequestError;
 const PAGE: usize = 100;
 /// How long the server keeps a watch open, in seconds; bookmarks come about every minute.
 const WATCH_SECONDS: u64 = 290;
+/// How long a watch has to be open to be one that works.
+const HELD: Duration = Duration::from_secs(1);
 /// The longest line a watch may send: etcd holds no object above 1.5 MiB, and JSON may be a few times that.
 const MAX_LINE: usize = 16 << 20;
 
@@ -73,50 +76,69 @@ pub(crate) async fn run(
     let mut backoff = Backoff::default();
     let mut version: Option<String> = None;
     loop {
-        let Some(cluster) = through.get() else { return };
-        let result = match version.take() {
-            None => match list(&cluster, &path, &selector, &mut sink).await {
-                Ok(listed) => {
-                    backoff = Backoff::default();
-                    sink.listed(&listed);
-                    Ok(End::Resume(listed))
-                }
-                Err(error) => Err((error, None)),
-            },
-            Some(from) => {
-                let url = format!(
-                    "{path}?{selector}{}watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}\
-                     &resourceVersion={from}",
-                    if selector.is_empty() { "" } else { "&" },
-                );
-                match cluster.open(&url).await {
-                    // The stream alone must not keep the cluster alive.
-                    Ok(response) => {
-                        drop(cluster);
-                        backoff = Backoff::default();
-                        follow(response.into_body(), from, &mut sink).await
+        let from = version.take();
+        let begun = Instant::now();
+        // Nothing but a request under way keeps the cluster alive: neither a stream nor a pause.
+        let result = {
+            let Some(cluster) = through.get() else { return };
+            match &from {
+                None => match list(&cluster, &path, &selector, &mut sink).await {
+                    Ok(listed) => {
+                        sink.listed(&listed);
+                        version = Some(listed);
+                        continue;
                     }
-                    Err(error) if error.api().is_some_and(|api| api.code == 410) => Ok(End::Relist),
-                    Err(error) => Err((error, Some(from))),
-                }
+                    Err(error) => Err(error),
+                },
+                Some(from) => open(&cluster, &path, &selector, from).await.map(Some),
             }
         };
-        match result {
-            Ok(End::Resume(next)) => version = Some(next),
-            Ok(End::Relist) => version = None,
+        let result = match (result, from) {
+            (Ok(Some(body)), Some(from)) => Ok(follow(body, from, &mut sink).await),
+            (Err(error), _) if error.api().is_some_and(|api| api.code == 410) => Ok(End::Relist),
+            (Err(error), from) => Err((error, from)),
+            (Ok(_), _) => Ok(End::Relist),
+        };
+        let wait = match result {
+            Ok(end) => {
+                version = match end {
+                    End::Resume(next) => Some(next),
+                    End::Relist => None,
+                };
+                // That a list was answered says nothing about watches: only one that held starts the pauses anew.
+                if begun.elapsed() >= HELD {
+                    backoff = Backoff::default();
+                    continue;
+                }
+                backoff.next(false)
+            }
             Err((error, from)) => {
                 let refused = !error.is_transient();
                 sink.failed(&error);
                 // What is refused has to be listed anew: meanwhile anything may have happened.
                 version = from.filter(|_| !refused);
-                let wait = backoff.next(refused);
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = kick.notified() => {}
-                }
+                backoff.next(refused)
             }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = kick.notified() => {}
         }
     }
+}
+
+async fn open(
+    cluster: &Cluster,
+    path: &str,
+    selector: &str,
+    from: &str,
+) -> Result<Held, RequestError> {
+    let and = if selector.is_empty() { "" } else { "&" };
+    let url = format!(
+        "{path}?{selector}{and}watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}\
+         &resourceVersion={from}"
+    );
+    Ok(cluster.open(&url).await?.into_body())
 }
 
 async fn list(
@@ -161,16 +183,14 @@ async fn list(
     }
 }
 
-type Followed = Result<End, (RequestError, Option<String>)>;
-
-async fn follow(mut body: Held, from: String, sink: &mut impl Sink) -> Followed {
+async fn follow(mut body: Held, from: String, sink: &mut impl Sink) -> End {
     let mut version = from;
     let mut line: Vec<u8> = Vec::new();
     let idle = Duration::from_secs(WATCH_SECONDS + 30);
     loop {
         let frame = match tokio::time::timeout(idle, body.frame()).await {
             // The end, an error in mid-stream or silence: all the same, the next watch says what is wrong.
-            Err(_) | Ok(None | Some(Err(_))) => return Ok(End::Resume(version)),
+            Err(_) | Ok(None | Some(Err(_))) => return End::Resume(version),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
@@ -185,13 +205,13 @@ async fn follow(mut body: Held, from: String, sink: &mut impl Sink) -> Followed 
             } else {
                 line.clear();
             }
-            let Some(event) = event else { return Ok(End::Relist) };
+            let Some(event) = event else { return End::Relist };
             let object = event.get("object").unwrap_or(&Value::Null);
             match event.get("type").and_then(Value::as_str) {
                 Some("ADDED" | "MODIFIED") => sink.object(object, false),
                 Some("DELETED") => sink.object(object, true),
                 Some("BOOKMARK") => {}
-                _ => return Ok(End::Relist),
+                _ => return End::Relist,
             }
             let new = meta::resource_version(object);
             if !new.is_empty() {
@@ -200,20 +220,25 @@ async fn follow(mut body: Held, from: String, sink: &mut impl Sink) -> Followed 
         }
         line.extend_from_slice(rest);
         if line.len() > MAX_LINE {
-            return Ok(End::Relist);
+            return End::Relist;
         }
     }
 }
 
-/// How long to wait after a failure: from 200 ms to 10 s for a server that is away, from 5 s to 5 min for one that
-/// refuses.
+/// How long to pause after a failure, or a watch that ended at once: from 200 ms to 10 s for a server that is away, from
+/// 5 s to 5 min for one that refuses.
 #[derive(Default)]
 struct Backoff {
     failures: u32,
+    refused: bool,
 }
 
 impl Backoff {
     fn next(&mut self, refused: bool) -> Duration {
+        // A server that was away for long and then refuses may do so only until it has read its rules.
+        if std::mem::replace(&mut self.refused, refused) != refused {
+            self.failures = 0;
+        }
         let (first, last) = if refused { (5_000, 300_000) } else { (200, 10_000) };
         let wait = u64::min(last, first << self.failures.min(10));
         self.failures += 1;

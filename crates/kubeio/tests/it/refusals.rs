@@ -148,3 +148,21 @@ async fn resource(cluster: &Cluster) -> (Resource, ObjectId) {
     let resource = cluster.discovery().resolve(cluster, &Gvk::of(&object)).await;
     (Resource::clone(&resource.expect("it is served")), ObjectId::of(&object))
 }
+
+#[tokio::test(start_paused = true)]
+async fn watches_that_end_at_once_or_are_refused_after_every_list_do_not_spin() {
+    let watch = "GET /apis/apps/v1/deployments watch";
+    for (refused, most) in [(false, 15), (true, 6)] {
+        let (cluster, asked) = server(move |line| match line {
+            ALL => list(&[]),
+            _ if refused => refusal(403, "Forbidden"),
+            _ => (200, None, Value::Null),
+        });
+        cluster.live().cover([Gvk::of(&deployment(true))]).await;
+        // Ends at once: after 0.2, 0.6, 1.4 … 12.6 s, then every 10 s. Refused: after 5, 15, 35, 75 s.
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        let watches = count(&asked, watch);
+        assert!((4..=most).contains(&watches), "{watches} watches, refused: {refused}");
+        assert!(count(&asked, ALL) <= watches + 1);
+    }
+}
