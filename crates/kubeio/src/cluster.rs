@@ -245,7 +245,8 @@ impl Cluster {
     }
 
     /// Sends a request and reads the JSON it is answered with. Comes back when the server says so (429 and 5xx with
-    /// `Retry-After`).
+    /// `Retry-After`), whatever the method: by client-go's rule such a request was not taken up
+    /// (`rest/with_retry.go`).
     pub(crate) async fn call(
         &self,
         method: Method,
@@ -263,7 +264,7 @@ impl Cluster {
                 Err(_) => transport(&method, path, "no answer within 65 s".to_owned()),
             };
             let wait = match error.api() {
-                Some(api) if matches!(api.code, 429 | 503) && attempt < MAX_RETRIES => {
+                Some(api) if (api.code == 429 || api.code >= 500) && attempt < MAX_RETRIES => {
                     api.retry_after
                 }
                 _ => None,

@@ -78,7 +78,7 @@ impl RequestError {
     /// Whether the same request may succeed a moment later, without anyone doing anything about it.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Api(error) => matches!(error.code, 429 | 500 | 502 | 503 | 504),
+            Self::Api(error) => error.code == 429 || error.code >= 500,
             Self::Transport { .. } => true,
             Self::Decode { .. } => false,
         }

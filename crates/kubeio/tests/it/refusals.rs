@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use borax_health::Checks;
-use borax_kubeio::{Cluster, Resource, WaitError, WaitOptions};
+use borax_kubeio::{Cluster, RequestError, Resource, WaitError, WaitOptions};
 use borax_object::{Gvk, ObjectId};
 use http::{Request, Response};
 use kube::client::Body;
@@ -165,4 +165,26 @@ async fn watches_that_end_at_once_or_are_refused_after_every_list_do_not_spin() 
         assert!((4..=most).contains(&watches), "{watches} watches, refused: {refused}");
         assert!(count(&asked, ALL) <= watches + 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_sent_again_when_the_server_says_when() {
+    for code in [429, 500, 502, 503, 504] {
+        let tries = AtomicUsize::new(0);
+        let (cluster, asked) = server(move |_| match tries.fetch_add(1, Ordering::Relaxed) {
+            0 => (code, Some("3"), json!({})),
+            // A day is not waited for.
+            1 => (code, Some("86400"), json!({})),
+            _ => (200, None, deployment(true)),
+        });
+        let (resource, _) = resource(&cluster).await;
+        let begin = tokio::time::Instant::now();
+        cluster.read_object(&resource, "default", "web").await.expect("the third try is answered");
+        assert_eq!((count(&asked, ONE), begin.elapsed().as_secs()), (3, 13), "{code}");
+    }
+    let (cluster, asked) = server(|_| refusal(500, "InternalError"));
+    let (resource, _) = resource(&cluster).await;
+    let error = cluster.read_object(&resource, "default", "web").await.expect_err("refused");
+    assert!(matches!(error, RequestError::Api(error) if error.code == 500));
+    assert_eq!(count(&asked, ONE), 1);
 }
