@@ -142,14 +142,16 @@ impl Candidate {
         format!("{}/{}", self.collection(), encode(&self.name))
     }
 
-    /// Takes or renews the lease; false when someone else holds it.
+    /// Takes or renews the lease; false when someone else holds it. That someone was faster with a write is an error like
+    /// others: the next attempt sees who it was.
     async fn attempt(&self, observed: &mut Option<Observed>) -> Result<bool, RequestError> {
         let lease = match self.cluster.get(&self.path()).await {
             Ok(lease) => lease,
             Err(error) if error.is_not_found() => {
                 let lease = self.lease(None);
                 let body = Some(("application/json", lease.to_string().into_bytes()));
-                return won(self.cluster.call(Method::POST, &self.collection(), body).await);
+                self.cluster.call(Method::POST, &self.collection(), body).await?;
+                return Ok(true);
             }
             Err(error) => return Err(error),
         };
@@ -168,7 +170,8 @@ impl Candidate {
         }
         let lease = self.lease(Some(&lease));
         let body = Some(("application/json", lease.to_string().into_bytes()));
-        won(self.cluster.call(Method::PUT, &self.path(), body).await)
+        self.cluster.call(Method::PUT, &self.path(), body).await?;
+        Ok(true)
     }
 
     /// The lease as ours, upon the one that is there.
@@ -204,14 +207,5 @@ impl Candidate {
         lease["spec"]["leaseDurationSeconds"] = json!(1);
         let body = Some(("application/json", lease.to_string().into_bytes()));
         self.cluster.call(Method::PUT, &self.path(), body).await.map(drop)
-    }
-}
-
-/// A conflict means that someone else was faster.
-fn won(result: Result<Value, RequestError>) -> Result<bool, RequestError> {
-    match result {
-        Ok(_) => Ok(true),
-        Err(error) if matches!(error.reason(), "Conflict" | "AlreadyExists") => Ok(false),
-        Err(error) => Err(error),
     }
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use borax_health::Checks;
-use borax_kubeio::{Cluster, RequestError, Resource, WaitError, WaitOptions};
+use borax_kubeio::{Cluster, Lease, LeaseTimes, RequestError, Resource, WaitError, WaitOptions};
 use borax_object::{Gvk, ObjectId};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use kube::client::Body;
 use serde_json::{Value, json};
 
@@ -187,4 +187,34 @@ async fn a_request_is_sent_again_when_the_server_says_when() {
     let error = cluster.read_object(&resource, "default", "web").await.expect_err("refused");
     assert!(matches!(error, RequestError::Api(error) if error.code == 500));
     assert_eq!(count(&asked, ONE), 1);
+}
+
+/// Another writer of the Lease is no other leader.
+#[tokio::test(start_paused = true)]
+async fn leadership_outlives_a_conflicting_write() {
+    let lease = Arc::new(Mutex::new(None::<Value>));
+    let puts = AtomicUsize::new(0);
+    let (cluster, asked) = server(move |line| {
+        let mut lease = lease.lock().expect("no test panics with the lock");
+        let ours = json!({"spec": {"holderIdentity": "one", "leaseDurationSeconds": 15}});
+        match line.split(' ').next() {
+            Some("POST") => {
+                *lease = Some(ours.clone());
+                (201, None, ours)
+            }
+            Some("PUT") if puts.fetch_add(1, Ordering::Relaxed) == 1 => refusal(409, "Conflict"),
+            Some("PUT") => (200, None, ours),
+            _ => lease.clone().map_or_else(|| refusal(404, "NotFound"), |lease| (200, None, lease)),
+        }
+    });
+    let times = LeaseTimes {
+        lease: Duration::from_secs(15),
+        renew_deadline: Duration::from_secs(10),
+        retry: Duration::from_secs(2),
+    };
+    let mut lease = Lease::acquire(&cluster, "default", "leader", "one", times).await;
+    let lost = tokio::time::timeout(Duration::from_secs(60), lease.lost()).await;
+    assert!(lost.is_err(), "the next attempt renews it");
+    let path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/leader";
+    assert!(count(&asked, &format!("{} {path}", Method::PUT)) > 20);
 }
