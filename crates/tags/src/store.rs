@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
-    TableDefinition,
+    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError, TableDefinition,
 };
 
 use crate::set::{TagSet, lines};
@@ -58,29 +57,31 @@ impl TagStore {
     /// # Errors
     /// The file is in use, or can't be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let create = || Database::builder().set_cache_size(CACHE).create(path);
-        let database = match create() {
-            Ok(database) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen) => {
-                return Err(StoreError::InUse { path: path.to_owned() });
-            }
+        let create = || -> Result<Self, redb::Error> {
+            let database = Database::builder().set_cache_size(CACHE).create(path)?;
+            let store = Self { database };
+            // Damage may show only when the tables are touched.
+            store.prepare()?;
+            Ok(store)
+        };
+        let again = match create() {
+            Err(redb::Error::DatabaseAlreadyOpen) => Err(redb::Error::DatabaseAlreadyOpen),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the tag database is made anew");
                 // Where it can't be removed, it can't be made either, and that says why.
                 let _ = fs::remove_file(path);
-                create().map_err(|error| StoreError::Open {
-                    path: path.to_owned(),
-                    source: Box::new(error.into()),
-                })?
+                create()
             }
+            made => made,
         };
-        let store = Self { database };
-        store.prepare()?;
-        Ok(store)
+        again.map_err(|error| match error {
+            redb::Error::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
+            error => StoreError::Open { path: path.to_owned(), source: Box::new(error) },
+        })
     }
 
     /// Makes the tables, so that readers find them.
-    fn prepare(&self) -> Result<(), StoreError> {
+    fn prepare(&self) -> Result<(), redb::Error> {
         let write = self.database.begin_write()?;
         write.open_table(REPOSITORIES)?;
         write.open_table(SETS)?;

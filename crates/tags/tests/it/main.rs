@@ -68,3 +68,33 @@ fn what_was_put_is_there_after_opening_again_and_a_damaged_file_is_made_anew() {
     store.put("ns/a", &set(&["2"])).unwrap();
     assert_eq!(tags(&store, "ns/a").unwrap(), ["2"]);
 }
+
+/// However much of the file is lost or overwritten, the store can be used: as it was, or empty.
+#[test]
+fn damage_anywhere_in_the_file_leaves_a_store_that_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tags");
+    let many: Vec<String> = (0..2_000).map(|n| format!("1.{n}.0")).collect();
+    let store = TagStore::open(&file).unwrap();
+    for repository in 0..20 {
+        let tags = many.iter().map(|tag| format!("{tag}-{repository}")).collect();
+        store.put(&format!("ns/{repository}"), &TagSet::new(tags)).unwrap();
+    }
+    drop(store);
+    let whole = fs::read(&file).unwrap();
+    let pages = [0, 1, 100, 4_095, 4_096, 4_097, 8_192, 12_288, 16_384, 65_536, whole.len() / 2];
+    let mut damaged: Vec<(String, Vec<u8>)> = Vec::new();
+    for at in pages.into_iter().filter(|at| *at < whole.len()) {
+        damaged.push((format!("cut at {at}"), whole[..at].to_vec()));
+        let mut garbage = whole.clone();
+        let end = garbage.len().min(at + 64);
+        garbage[at..end].fill(0xa5);
+        damaged.push((format!("garbage at {at}"), garbage));
+    }
+    for (how, bytes) in damaged {
+        fs::write(&file, bytes).unwrap();
+        let store = TagStore::open(&file).unwrap_or_else(|error| panic!("{how}: {error:?}"));
+        store.put("ns/new", &set(&["2"])).unwrap_or_else(|error| panic!("{how}: {error:?}"));
+        assert_eq!(tags(&store, "ns/new").unwrap(), ["2"], "{how}");
+    }
+}
