@@ -6,5 +6,6 @@ pub mod git;
 pub mod helm_repo;
 pub mod ignore;
 pub mod oci;
+mod proxy;
 pub mod sign;
 pub mod verify;

@@ -16,6 +16,7 @@ use super::cause::{Cause, chain, server_words};
 use super::session::Session;
 use super::tls;
 use super::url::RemoteUrl;
+use crate::proxy::through;
 
 /// As many as Git and Go follow.
 const MAX_REDIRECTS: usize = 10;
@@ -183,24 +184,17 @@ impl HttpLink {
     }
 }
 
-/// An HTTP client with the certificates of `auth`; it follows no redirect.
+/// An HTTP client with the certificates of `auth`, through the proxy, if any, or the environment's; it follows no
+/// redirect.
 pub(super) fn client(auth: &GitAuth, proxy: Option<&Proxy>) -> Result<Client, Cause> {
     let config = tls::client_config(&auth.ca, auth.client.as_ref())?;
     let refuse = |error: reqwest::Error| Cause::Protocol(chain(&error));
-    let mut builder = Client::builder()
+    let builder = Client::builder()
         .tls_backend_preconfigured(config)
         .http1_only()
-        .no_proxy()
         .redirect(redirect::Policy::none())
         .user_agent(USER_AGENT);
-    if let Some(proxy) = proxy {
-        let mut setting = reqwest::Proxy::all(proxy.address.clone()).map_err(refuse)?;
-        if let Some((username, password)) = &proxy.credentials {
-            setting = setting.basic_auth(username, password);
-        }
-        builder = builder.proxy(setting);
-    }
-    builder.build().map_err(refuse)
+    through(builder, proxy).and_then(reqwest::ClientBuilder::build).map_err(refuse)
 }
 
 fn authorization(credentials: &Credentials) -> Result<Option<HeaderValue>, Cause> {

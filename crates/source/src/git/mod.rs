@@ -2,8 +2,8 @@
 //!
 //! Start with [`fetch`], and for commits that are made and pushed with [`Workspace::propose`]. The protocol is spoken here
 //! (`wire` and `send` over `http` and `ssh`), libgit2 only indexes and reads packs: so each fetch has its own connection
-//! settings, one listing of one ref tells whether anything moved, and no configuration, environment, hook or helper
-//! program has a say.
+//! settings, one listing of one ref tells whether anything moved, and no configuration, hook or helper program has a
+//! say, nor the environment but for its proxies.
 
 mod auth;
 mod cause;

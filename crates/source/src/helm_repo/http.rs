@@ -1,7 +1,7 @@
 //! Requests to a chart repository: whom to trust, who to be, where a login may go, how much is taken.
 //!
 //! Source: Helm `pkg/getter/httpgetter.go` (the login goes to the repository's own scheme, host and port, and elsewhere
-//! only when told so), Go's `net/http` (ten redirects; a login follows to the same host and below it). Unlike there a
+//! only when told so), Go's `net/http` (ten requests at most; a login follows to the same host and below it). Unlike there a
 //! login never follows from HTTPS to HTTP.
 
 use std::collections::BTreeMap;
@@ -17,9 +17,10 @@ use url::Url;
 
 use super::address::{self, AddressError};
 use crate::git::{ClientCertificate, TlsError, tls};
+use crate::proxy::through;
 
-/// As many as Go follows.
-const MAX_REDIRECTS: usize = 10;
+/// The most requests for one address: Go gives up at the redirect that would lead to an eleventh.
+const MAX_REQUESTS: usize = 10;
 /// The most clients that are kept.
 const MAX_CLIENTS: usize = 128;
 
@@ -126,13 +127,14 @@ impl Clients {
             return Ok(client.clone());
         }
         let config = tls::client_config(&connection.ca, connection.client.as_ref())?;
-        let client = Client::builder()
+        let builder = Client::builder()
             .tls_backend_preconfigured(config)
             .redirect(redirect::Policy::none())
             .referer(false)
             .connect_timeout(Duration::from_secs(30))
-            .user_agent(concat!("borax/", env!("CARGO_PKG_VERSION")))
-            .build()
+            .user_agent(concat!("borax/", env!("CARGO_PKG_VERSION")));
+        let client = through(builder, None)
+            .and_then(reqwest::ClientBuilder::build)
             .map_err(|error| FetchError::Tls(error.to_string()))?;
         let mut kept = kept();
         if kept.len() >= MAX_CLIENTS {
@@ -216,7 +218,7 @@ async fn follow(
     let logs_in = connection.pass_credentials || is_own(&connection.url, url);
     let login = connection.login.as_ref().filter(|_| logs_in);
     let login = login.filter(|(user, password)| !user.is_empty() && !password.is_empty());
-    for _ in 0..=MAX_REDIRECTS {
+    for _ in 0..MAX_REQUESTS {
         if !matches!(target.scheme(), "http" | "https") {
             return Err(FetchError::Scheme(target.scheme().to_owned()));
         }
@@ -242,7 +244,7 @@ async fn follow(
     }
     Err(FetchError::Network {
         url: address::shown(target.as_str()),
-        reason: format!("stopped after {MAX_REDIRECTS} redirects"),
+        reason: format!("stopped after {MAX_REQUESTS} redirects"),
     })
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use borax_artifact::ArtifactError;
 use borax_artifact::digest::DigestError;
 use borax_artifact::unpack::UnpackError;
+use borax_golang::regexp::RegexpError;
 use borax_golang::semver::ConstraintError;
 use serde::Deserialize;
 use serde_json::Value;
@@ -367,7 +368,7 @@ pub enum TagError {
         text: String,
         /// What is wrong with it.
         #[source]
-        source: regex::Error,
+        source: RegexpError,
     },
     /// No tag is in the range.
     #[error("no match found for semver: {text}")]

@@ -28,8 +28,9 @@ use borax_artifact::digest::Digest;
 use borax_artifact::once::Once;
 use borax_artifact::unpack::unpack_tar_gz;
 use borax_artifact::{ArtifactError, Storage};
+use borax_golang::regexp;
 use borax_golang::semver::{Constraint, Version};
-use regex::Regex;
+use regex::bytes::Regex;
 use tokio::io::AsyncWriteExt;
 
 pub use error::{Answer, OciError, RegistryError, TagError, TransportError};
@@ -178,7 +179,7 @@ impl OciClient {
                 .map_err(|source| fail(TagError::Constraint { text: range.clone(), source }))?;
             let filter = filled(&reference.semver_filter)
                 .map(|text| {
-                    Regex::new(&text).map_err(|source| fail(TagError::Filter { text, source }))
+                    regexp::compile(&text).map_err(|source| fail(TagError::Filter { text, source }))
                 })
                 .transpose()?;
             let session = session.await.map_err(|error| fail(TagError::List(error)))?;
@@ -263,7 +264,8 @@ fn newest(
     tags: &[String],
     is_chart: bool,
 ) -> Option<String> {
-    let tags = tags.iter().filter(|tag| filter.is_none_or(|filter| filter.is_match(tag)));
+    let tags =
+        tags.iter().filter(|tag| filter.is_none_or(|filter| filter.is_match(tag.as_bytes())));
     let mut best: Option<(Version, &String)> = None;
     for tag in tags {
         let text = if is_chart { tag.replace('_', "+") } else { tag.clone() };

@@ -24,6 +24,7 @@ use super::token::{Token, fetch_token};
 use crate::auth::challenge::Challenge;
 use crate::auth::docker_config::RegistryAuth;
 use crate::git::{ClientCertificate, Proxy, tls};
+use crate::proxy::through;
 
 /// As many as Go follows.
 const MAX_REDIRECTS: usize = 10;
@@ -69,20 +70,14 @@ pub(super) fn client(connection: &Connection) -> Result<Client, TransportError> 
     if connection.insecure && connection.ca.is_empty() && connection.client.is_none() {
         accept_any_certificate(&mut config);
     }
-    let mut builder = Client::builder()
+    let builder = Client::builder()
         .tls_backend_preconfigured(config)
         .redirect(redirect::Policy::none())
         .connect_timeout(Duration::from_secs(30))
         .user_agent(concat!("borax/", env!("CARGO_PKG_VERSION")));
-    if let Some(proxy) = &connection.proxy {
-        let mut setting =
-            reqwest::Proxy::all(proxy.address.clone()).map_err(TransportError::Client)?;
-        if let Some((username, password)) = &proxy.credentials {
-            setting = setting.basic_auth(username, password);
-        }
-        builder = builder.proxy(setting);
-    }
-    builder.build().map_err(TransportError::Client)
+    through(builder, connection.proxy.as_ref())
+        .and_then(reqwest::ClientBuilder::build)
+        .map_err(TransportError::Client)
 }
 
 /// A repository that answered, and how to talk to it.

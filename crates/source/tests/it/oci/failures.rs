@@ -75,10 +75,11 @@ async fn ranges_that_match_nothing_or_are_none_are_named() {
         r.semver = Some("*".to_owned());
         r.semver_filter = Some("(".to_owned());
     });
-    assert!(
-        filter
-            .await
-            .starts_with(&format!("{failed}: semverFilter '(' is not a regular expression"))
+    assert_eq!(
+        filter.await,
+        format!(
+            "{failed}: semverFilter '(' is not a regular expression: error parsing regexp: missing closing ): `(`"
+        )
     );
     let source = OciSource { url: "https://ghcr.io/a/b".to_owned(), ..OciSource::default() };
     let error = client().resolve(&source, &LayerSelector::default()).await.unwrap_err();

@@ -98,6 +98,14 @@ async fn the_revision_is_the_tag_and_the_digest() {
             }),
             format!("1.0.0@{one}"),
         ),
+        // Go's syntax, which has more escapes and fewer characters in its classes than Rust's.
+        (
+            reference(|r| {
+                r.semver = Some("*".to_owned());
+                r.semver_filter = Some(r"\Q1.1\E\.\d$".to_owned());
+            }),
+            format!("1.1.0@{two}"),
+        ),
         (
             reference(|r| {
                 r.digest = Some(two.clone());
