@@ -1,6 +1,7 @@
 //! The database: sets by content, and the set of each repository. Owns the file and its repair.
 
 use std::fs;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use redb::{
@@ -58,13 +59,17 @@ impl TagStore {
     /// The file is in use, or can't be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let create = || -> Result<Self, redb::Error> {
-            let database = Database::builder().set_cache_size(CACHE).create(path)?;
+            let mut database = Database::builder().set_cache_size(CACHE).create(path)?;
+            // Most damage shows only when the damaged page is read, perhaps much later.
+            database.check_integrity()?;
             let store = Self { database };
-            // Damage may show only when the tables are touched.
             store.prepare()?;
             Ok(store)
         };
-        let again = match create() {
+        // Some damage ends in a panic of the library.
+        let first = catch_unwind(create)
+            .unwrap_or_else(|_| Err(redb::Error::Corrupted("it can't be read".to_owned())));
+        let again = match first {
             Err(redb::Error::DatabaseAlreadyOpen) => Err(redb::Error::DatabaseAlreadyOpen),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the tag database is made anew");
