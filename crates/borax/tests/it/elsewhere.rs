@@ -119,3 +119,34 @@ async fn when_the_leader_is_killed_the_next_one_carries_on() {
     kube.request(&Ref::git("led", "app")).await;
     kube.until_ready(&Ref::kustomization("led", "app"), &commit).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_namespace_alone_is_watched_where_told_so_and_a_missing_kind_stops_no_one() {
+    let Some(plane) = cluster::own(Options::default()) else { return };
+    let kube = Kube::connect(&plane.kubeconfig(), None).await;
+    kube.install_crds().await;
+    for plural in ["imagerepositories", "imagepolicies", "imageupdateautomations"] {
+        let name = format!("{plural}.image.toolkit.fluxcd.io");
+        let id = Ref::new("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", &name);
+        kube.delete(&id).await;
+        kube.until_gone(&id).await;
+    }
+    let repositories = Repositories::new();
+    let repository = repositories.create("one.git");
+    repository.commit("main", &[("a.yaml", &config_map("a", "key", "one"))]);
+    let server = HttpServer::start(repositories.root(), HttpOptions::default());
+    // The other one is there first, so it would be looked at first.
+    for place in ["other", "flux-system"] {
+        let source = git_repository(place, "app", &server.url("one.git"));
+        let more = format!("targetNamespace: {place}\n");
+        let applier = kustomization(place, "app", "app", "./", &more);
+        kube.apply(&(namespace(place) + &source + &applier)).await;
+    }
+    let _borax = Borax::start(&plane.kubeconfig(), &["--watch-all-namespaces=false"], None).await;
+    kube.until_ready(&Ref::kustomization("flux-system", "app"), "main@").await;
+    for id in [Ref::git("other", "app"), Ref::kustomization("other", "app")] {
+        let left = kube.get(&id).await.unwrap();
+        assert!(left["metadata"]["finalizers"].is_null(), "{left}");
+        assert!(left["status"]["artifact"].is_null(), "{left}");
+    }
+}

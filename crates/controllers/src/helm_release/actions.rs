@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use borax_api::helm::{CrdsPolicy, DeletionPropagation};
 use borax_helm::{HookEvent, check_release_name};
-use borax_kubeio::{DiscoveryError, Propagation};
+use borax_kubeio::Propagation;
 use borax_object::ObjectId;
 use borax_release::{Info, Release, Status, objects};
 use serde_json::{Value, json};
@@ -208,7 +208,7 @@ impl Work<'_> {
         release.set_status(Status::PendingUpgrade, "Preparing upgrade");
         let before = objects::parse(&current.manifest).map_err(|error| error.to_string())?;
         let target = self.ops.target(&release.manifest, &release.name).await?;
-        let old = self.place_those_served(before).await?;
+        let old = self.ops.place_those_served(before).await?;
         let new: Vec<Placed> = absent_from(&target, &old);
         if spec.disable_take_ownership {
             self.check_owners(&new, &release)
@@ -313,7 +313,7 @@ impl Work<'_> {
         let words = format!("Rollback to {version}");
         release.set_status(Status::PendingRollback, words.clone());
         let before = objects::parse(&current.manifest).map_err(|error| error.to_string())?;
-        let old = self.place_those_served(before).await?;
+        let old = self.ops.place_those_served(before).await?;
         let target = self.ops.target(&release.manifest, &release.name).await?;
         self.store(&release).await?;
         let conduct = Conduct {
@@ -390,7 +390,7 @@ impl Work<'_> {
         let mut going: Vec<Value> =
             parsed.into_iter().filter(|object| !objects::is_kept(object)).collect();
         objects::sort_for_uninstall(&mut going);
-        let going = self.place_those_served(going).await?;
+        let going = self.ops.place_those_served(going).await?;
         let going = self.owned(going, &release).await?;
         let propagation = match spec.deletion_propagation() {
             DeletionPropagation::Background => Propagation::Background,
@@ -491,24 +491,6 @@ impl Work<'_> {
         if let Err(error) = self.ops.delete(&going, Propagation::Background).await {
             tracing::warn!(error, "what a failed release made could not be deleted");
         }
-    }
-
-    /// Those of an earlier release whose kinds are still served: no other can still be there.
-    ///
-    /// # Errors
-    /// The server could not be asked which kinds it serves, so there may be others.
-    async fn place_those_served(&self, objects: Vec<Value>) -> Result<Vec<Placed>, String> {
-        let mut placed = Vec::with_capacity(objects.len());
-        for object in objects {
-            match self.ops.place_one(object).await {
-                Ok(one) => placed.push(one),
-                Err((_, DiscoveryError::NoMatch { .. } | DiscoveryError::NoKind(..))) => {}
-                Err((id, error @ DiscoveryError::Request(_))) => {
-                    return Err(format!("{id}: {error}"));
-                }
-            }
-        }
-        Ok(placed)
     }
 
     /// Those that a live annotation does not keep.

@@ -96,6 +96,28 @@ impl Ops {
         Ok(Placed { object, resource })
     }
 
+    /// As [`Self::place`], for the objects of an earlier release; those whose kinds are no longer served are left out, for
+    /// no such object can still be there.
+    ///
+    /// # Errors
+    /// The server could not be asked which kinds it serves, so there may be others.
+    pub(super) async fn place_those_served(
+        &self,
+        objects: Vec<Value>,
+    ) -> Result<Vec<Placed>, String> {
+        let mut placed = Vec::with_capacity(objects.len());
+        for object in objects {
+            match self.place_one(object).await {
+                Ok(one) => placed.push(one),
+                Err((_, DiscoveryError::NoMatch { .. } | DiscoveryError::NoKind(..))) => {}
+                Err((id, error @ DiscoveryError::Request(_))) => {
+                    return Err(format!("{id}: {error}"));
+                }
+            }
+        }
+        Ok(placed)
+    }
+
     /// The objects of a manifest, placed and marked as the release's.
     ///
     /// # Errors
