@@ -76,18 +76,24 @@ pub(crate) fn lookup(name: &str) -> Option<Builtin> {
 }
 
 fn printed(cx: &mut Context<'_>, print: impl FnOnce(usize) -> Result<Vec<u8>, Overflow>) -> Answer {
-    let bytes = print(cx.output_left()).map_err(|_| FuncError::Limit("output"))?;
-    // Text that is only held counts a little, so that a loop of big strings ends.
-    cx.spend(u64::try_from(bytes.len() / 256).unwrap_or(u64::MAX))?;
+    let mut room = cx.room();
+    let bytes = print(room.left()).map_err(|_| room.over())?;
+    room.take(bytes.len())?;
+    cx.made(room)?;
     Ok(Value::str(bytes))
 }
 
+/// The arguments as text, for functions that make up to six bytes of one.
 fn text_of(cx: &mut Context<'_>, args: &[Value]) -> Result<Vec<u8>, FuncError> {
     let shown: Vec<Value> = args
         .iter()
         .map(|v| if v.is_nil() { Value::str("<no value>") } else { v.clone() })
         .collect();
-    printf::sprint(&shown, cx.output_left()).map_err(|_| FuncError::Limit("output"))
+    let mut room = cx.room();
+    let text = printf::sprint(&shown, room.left() / 6).map_err(|_| room.over())?;
+    room.take(text.len() * 6)?;
+    cx.made(room)?;
+    Ok(text)
 }
 
 /// Reads an index argument; `most` is the largest allowed.
@@ -125,7 +131,7 @@ fn index(args: &[Value]) -> Answer {
             }
             Value::Bytes(bytes) => {
                 let x = index_arg(key, bytes.len())?;
-                byte(bytes.get(x)).ok_or_else(|| out_of_range("slice"))?
+                byte(bytes.as_bytes().get(x)).ok_or_else(|| out_of_range("slice"))?
             }
             Value::Str(s) => {
                 let x = index_arg(key, s.len())?;
@@ -206,7 +212,7 @@ fn slice(args: &[Value]) -> Answer {
     }
     Ok(match item {
         Value::Str(s) => Value::str(&s.as_bytes()[from..to]),
-        Value::Bytes(b) => Value::Bytes(b[from..to].into()),
+        Value::Bytes(b) => Value::Bytes(b.as_bytes()[from..to].into()),
         Value::List(l) => Value::List(List::new(l.elem(), l.items()[from..to].to_vec())),
         other => other.clone(),
     })

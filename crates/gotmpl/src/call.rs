@@ -38,7 +38,10 @@ impl<'t> State<'_, '_, 't> {
             ("call", None, Some(v)) => format!("<{} Value>", v.type_name()),
             _ => String::new(),
         };
-        let result = (builtin.body)(self.cx, &mut values, &callee);
+        let result = match self.cx.charge_call(&values) {
+            Ok(()) => (builtin.body)(self.cx, &mut values, &callee),
+            Err(e) => Err(e),
+        };
         self.returned(name, node, result)
     }
 
@@ -54,7 +57,10 @@ impl<'t> State<'_, '_, 't> {
     ) -> Result<Value> {
         let rest = args.get(1..).unwrap_or_default();
         let values = self.arguments(dot, name, &func.params, func.variadic, rest, last)?;
-        let result = (func.body)(self.cx, &values);
+        let result = match self.cx.charge_call(&values) {
+            Ok(()) => (func.body)(self.cx, &values),
+            Err(e) => Err(e),
+        };
         self.returned(name, node, result)
     }
 

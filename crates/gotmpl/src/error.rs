@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::limits::Limit;
+
 /// A template text was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
@@ -32,8 +34,8 @@ pub enum FuncError {
     Wrapped(String, Box<ExecError>),
     /// A template text read by the function was refused; with the words to show.
     Parse(String, ParseError),
-    /// The rendering went over one of its limits.
-    Limit(&'static str),
+    /// The rendering went over one of its limits: which, and how much it allows.
+    Limit(Limit, u64),
     /// No error: the call gives the value, and the words are kept with their place
     /// ([`Context::notices`](crate::Context::notices)).
     Noted(String, crate::Value),
@@ -65,7 +67,9 @@ impl fmt::Display for FuncError {
             | FuncError::Parse(text, _)
             | FuncError::Noted(text, _) => f.write_str(text),
             FuncError::Exec(e) => e.fmt(f),
-            FuncError::Limit(which) => write!(f, "rendering exceeds its limit on {which}"),
+            FuncError::Limit(which, most) => {
+                write!(f, "rendering exceeds its limit of {most} {which}")
+            }
         }
     }
 }

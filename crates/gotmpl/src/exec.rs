@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{ExecError, FuncError, Notice};
 use crate::func::FuncMap;
+use crate::limits::{Limit, Limits, Used};
 use crate::node::{At, Branch, Node, Pipe, Tree};
 use crate::printf;
 use crate::templates::Templates;
@@ -23,32 +24,14 @@ pub enum MissingKey {
     Error,
 }
 
-/// How far a rendering may go.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Templates within templates. (Go: 100 000.)
-    pub depth: usize,
-    /// Bytes written, those of inner templates included.
-    pub output: usize,
-    /// Actions, commands and loop rounds.
-    pub steps: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { depth: 5_000, output: 256 << 20, steps: 200_000_000 }
-    }
-}
-
 /// A rendering under way: the templates in force, the functions, the limits and what is used of them.
 pub struct Context<'f> {
     templates: Arc<Templates>,
     funcs: &'f FuncMap,
     missing_key: MissingKey,
-    limits: Limits,
+    pub(crate) limits: Limits,
+    pub(crate) used: Used,
     depth: usize,
-    written: usize,
-    steps: u64,
     notices: Vec<Notice>,
 }
 
@@ -68,9 +51,8 @@ impl<'f> Context<'f> {
             funcs,
             missing_key,
             limits,
+            used: Used::default(),
             depth: 0,
-            written: 0,
-            steps: 0,
             notices: Vec::new(),
         }
     }
@@ -99,35 +81,6 @@ impl<'f> Context<'f> {
         if self.notices.len() < MAX_NOTICES {
             self.notices.push(notice);
         }
-    }
-
-    /// Bytes that may still be written.
-    pub fn output_left(&self) -> usize {
-        self.limits.output.saturating_sub(self.written)
-    }
-
-    /// Counts bytes made by a function against the output limit.
-    ///
-    /// # Errors
-    /// When the limit is reached.
-    pub fn charge(&mut self, bytes: usize) -> Result<(), FuncError> {
-        if bytes > self.output_left() {
-            return Err(FuncError::Limit("output"));
-        }
-        self.written += bytes;
-        Ok(())
-    }
-
-    /// Counts work done by a function against the step limit.
-    ///
-    /// # Errors
-    /// When the limit is reached.
-    pub fn spend(&mut self, steps: u64) -> Result<(), FuncError> {
-        self.steps = self.steps.saturating_add(steps);
-        if self.steps > self.limits.steps {
-            return Err(FuncError::Limit("steps"));
-        }
-        Ok(())
     }
 
     /// Runs `f` with other templates in force.
@@ -168,6 +121,16 @@ impl<'f> Context<'f> {
     }
 
     fn run(&mut self, tree: &Tree, dot: Dot, out: &mut Vec<u8>) -> Result<(), Box<ExecError>> {
+        if self.depth >= self.limits.depth {
+            let most = self.limits.depth;
+            return Err(Box::new(ExecError {
+                template: tree.name().to_owned(),
+                location: None,
+                context: String::new(),
+                message: format!("exceeded maximum template depth ({most})"),
+                cause: Some(Box::new(FuncError::Limit(Limit::Depth, most as u64))),
+            }));
+        }
         self.depth += 1;
         let result = crate::grow(|| {
             let vars = vec![("$", dot.clone())];
@@ -228,7 +191,11 @@ impl<'t> State<'_, '_, 't> {
     }
 
     pub(crate) fn step(&mut self) -> Result<()> {
-        match self.cx.spend(1) {
+        self.spend(1)
+    }
+
+    fn spend(&mut self, steps: u64) -> Result<()> {
+        match self.cx.spend(steps) {
             Ok(()) => Ok(()),
             Err(e) => self.fail_with(e.to_string(), Some(e)),
         }
@@ -293,8 +260,8 @@ impl<'t> State<'_, '_, 't> {
                 self.fail(format!("can't print {shown} of type {}", value.type_name()))
             }
             _ => {
-                let limit = self.cx.output_left();
-                match printf::sprint(std::slice::from_ref(value), limit) {
+                let room = self.cx.output_left().min(self.cx.room().left());
+                match printf::sprint(std::slice::from_ref(value), room) {
                     Ok(bytes) => self.write(&bytes),
                     Err(_) => self.fail("value is too large or too deeply nested to print"),
                 }
@@ -331,6 +298,13 @@ impl<'t> State<'_, '_, 't> {
 
     fn range_rounds(&mut self, dot: &Dot, branch: &'t Branch) -> Result<Flow> {
         let value = self.pipeline(dot, &branch.pipe)?;
+        // Maps are copied before the first round, which may be the last.
+        let copied = match &value {
+            Value::Map(map) => map.len() / 8,
+            Value::Object(o) => o.weight() / 64,
+            _ => 0,
+        };
+        self.spend(copied as u64)?;
         let two = branch.pipe.decl.len() > 1;
         let plain = |v: Value| Dot::plain(v);
         let mut rounds = 0usize;
@@ -368,7 +342,7 @@ impl<'t> State<'_, '_, 't> {
                 }
             }
             Value::Bytes(bytes) => {
-                for (i, b) in bytes.iter().enumerate() {
+                for (i, b) in bytes.as_bytes().iter().enumerate() {
                     let elem = Value::Uint(u64::from(*b), UintType::Uint8);
                     if !over(self, plain(index_value(i)), plain(elem))? {
                         break;

@@ -77,6 +77,11 @@ pub trait Object: fmt::Debug {
         }
     }
 
+    /// What a look at the whole value costs, in bytes gone over.
+    fn weight(&self) -> usize {
+        0
+    }
+
     /// Whether a value of this type may be given where Go wants the type of that name.
     fn assignable_to(&self, type_name: &str) -> bool {
         self.type_name() == type_name

@@ -5,6 +5,8 @@ use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::rc::Rc;
 
+use crate::held;
+
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 /// A Go string: immutable shared bytes. Slicing and decoding may leave it without valid UTF-8.
@@ -12,6 +14,11 @@ use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCa
 pub struct Str(Rc<[u8]>);
 
 impl Str {
+    fn made(bytes: Rc<[u8]>) -> Str {
+        held::hold(held::BASE + bytes.len());
+        Str(bytes)
+    }
+
     /// The bytes of the string.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -39,9 +46,17 @@ impl fmt::Debug for Str {
     }
 }
 
+impl Drop for Str {
+    fn drop(&mut self) {
+        if Rc::strong_count(&self.0) == 1 {
+            held::free(held::BASE + self.0.len());
+        }
+    }
+}
+
 impl Default for Str {
     fn default() -> Self {
-        Str(Rc::from(&b""[..]))
+        Str::made(Rc::from(&b""[..]))
     }
 }
 
@@ -59,31 +74,31 @@ impl AsRef<[u8]> for Str {
 
 impl From<&str> for Str {
     fn from(s: &str) -> Self {
-        Str(Rc::from(s.as_bytes()))
+        Str::made(Rc::from(s.as_bytes()))
     }
 }
 
 impl From<&[u8]> for Str {
     fn from(s: &[u8]) -> Self {
-        Str(Rc::from(s))
+        Str::made(Rc::from(s))
     }
 }
 
 impl From<String> for Str {
     fn from(s: String) -> Self {
-        Str(Rc::from(s.into_bytes()))
+        Str::made(Rc::from(s.into_bytes()))
     }
 }
 
 impl From<Vec<u8>> for Str {
     fn from(s: Vec<u8>) -> Self {
-        Str(Rc::from(s))
+        Str::made(Rc::from(s))
     }
 }
 
 impl From<Cow<'_, str>> for Str {
     fn from(s: Cow<'_, str>) -> Self {
-        Str(Rc::from(s.as_bytes()))
+        Str::made(Rc::from(s.as_bytes()))
     }
 }
 

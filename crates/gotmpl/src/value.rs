@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::func::Func;
+use crate::held;
 use crate::object::Object;
 use crate::text::Str;
 
@@ -106,7 +107,7 @@ pub enum Value {
     /// `string`
     Str(Str),
     /// `[]uint8`
-    Bytes(Rc<[u8]>),
+    Bytes(Str),
     /// A slice.
     List(List),
     /// A map with string keys.
@@ -249,6 +250,7 @@ struct ListData {
 impl List {
     /// A slice of the element type.
     pub fn new(elem: Elem, items: Vec<Value>) -> List {
+        held::hold(held_by(&items));
         List(Rc::new(ListData { elem, items }))
     }
 
@@ -316,6 +318,7 @@ impl Map {
 
     /// An empty map of the element type.
     pub fn typed(elem: Elem) -> Map {
+        held::hold(held::BASE);
         Map { data: Rc::new(MapData { elem, entries: RefCell::default() }), kind: None }
     }
 
@@ -357,17 +360,25 @@ impl Map {
     /// Sets an entry, for every holder of the map.
     pub fn set(&self, key: impl Into<Str>, value: Value) {
         let old = self.data.entries.borrow_mut().insert(key.into(), value);
+        if old.is_none() {
+            held::hold(held::ENTRY);
+        }
         drop(old);
     }
 
     /// Removes an entry and returns it.
     pub fn remove(&self, key: impl AsRef<[u8]>) -> Option<Value> {
-        self.data.entries.borrow_mut().remove(key.as_ref())
+        let old = self.data.entries.borrow_mut().remove(key.as_ref());
+        if old.is_some() {
+            held::free(held::ENTRY);
+        }
+        old
     }
 
     /// Removes every entry; ends reference cycles once a rendering is over.
     pub fn clear(&self) {
         let old = std::mem::take(&mut *self.data.entries.borrow_mut());
+        held::free(held::ENTRY * old.len());
         drop(old);
     }
 
@@ -402,8 +413,33 @@ impl Map {
 
 impl FromIterator<(Str, Value)> for Map {
     fn from_iter<T: IntoIterator<Item = (Str, Value)>>(iter: T) -> Self {
-        let entries = RefCell::new(iter.into_iter().collect());
+        let entries: BTreeMap<Str, Value> = iter.into_iter().collect();
+        held::hold(held::BASE + held::ENTRY * entries.len());
+        let entries = RefCell::new(entries);
         Map { data: Rc::new(MapData { elem: Elem::Any, entries }), kind: None }
+    }
+}
+
+/// What a list takes for its elements, which count for themselves.
+fn held_by(items: &[Value]) -> usize {
+    held::BASE + std::mem::size_of_val(items)
+}
+
+impl ListData {
+    /// Takes the elements out, once.
+    fn take(&mut self) -> Vec<Value> {
+        let items = std::mem::take(&mut self.items);
+        held::free(held_by(&items) - held::BASE);
+        items
+    }
+}
+
+impl MapData {
+    /// Takes the entries out.
+    fn take(&mut self) -> BTreeMap<Str, Value> {
+        let entries = std::mem::take(self.entries.get_mut());
+        held::free(held::ENTRY * entries.len());
+        entries
     }
 }
 
@@ -411,13 +447,15 @@ impl FromIterator<(Str, Value)> for Map {
 // frame per level.
 impl Drop for ListData {
     fn drop(&mut self) {
-        release(std::mem::take(&mut self.items));
+        held::free(held::BASE);
+        release(self.take());
     }
 }
 
 impl Drop for MapData {
     fn drop(&mut self) {
-        let entries = std::mem::take(self.entries.get_mut());
+        held::free(held::BASE);
+        let entries = self.take();
         if entries.values().any(is_container) {
             release(entries.into_values().collect());
         }
@@ -436,12 +474,12 @@ fn release(mut pending: Vec<Value>) {
         match value {
             Value::List(list) => {
                 if let Some(mut data) = Rc::into_inner(list.0) {
-                    pending.append(&mut data.items);
+                    pending.append(&mut data.take());
                 }
             }
             Value::Map(map) => {
                 if let Some(mut data) = Rc::into_inner(map.data) {
-                    pending.extend(std::mem::take(data.entries.get_mut()).into_values());
+                    pending.extend(data.take().into_values());
                 }
             }
             _ => {}

@@ -1,7 +1,7 @@
 //! Between plain data (JSON values) and template values, and the loose readings of Go's `cast`
 //! library that Sprig's functions use. Knows no function.
 
-use borax_gotmpl::{List, Map, Shape, Str, Value, sprint};
+use borax_gotmpl::{Context, FuncError, List, Map, Room, Shape, Str, Value, sprint};
 use serde_json::Value as Json;
 
 /// Deepest nesting of a value that is copied, compared or written.
@@ -27,21 +27,25 @@ pub(crate) fn map(entries: &serde_json::Map<String, Json>) -> Map {
     entries.iter().map(|(k, v)| (Str::from(k.as_str()), value(v))).collect()
 }
 
+/// What an element of a copied value takes.
+const COPIED: usize = 128;
+
 /// A copy that shares no map and no list with the original (Go's copystructure).
 ///
 /// # Errors
-/// When the value is nested too deep (or in a circle).
-pub(crate) fn deep_copy(v: &Value, depth: usize) -> Result<Value, String> {
+/// When the value is nested too deep (or in a circle), or there is no room for the copy.
+pub(crate) fn deep_copy(v: &Value, room: &mut Room, depth: usize) -> Result<Value, FuncError> {
     if depth > MAX_DEPTH {
         return Err("value is nested too deep to be copied".into());
     }
+    room.take(COPIED)?;
     Ok(match v {
         Value::List(l) => {
-            let items: Result<Vec<Value>, String> =
-                l.items().iter().map(|i| deep_copy(i, depth + 1)).collect();
+            let items: Result<Vec<Value>, FuncError> =
+                l.items().iter().map(|i| deep_copy(i, room, depth + 1)).collect();
             Value::List(List::new(l.elem(), items?))
         }
-        Value::Map(m) => Value::Map(deep_copy_map(m, depth)?),
+        Value::Map(m) => Value::Map(deep_copy_map(m, room, depth)?),
         other => other.clone(),
     })
 }
@@ -49,57 +53,79 @@ pub(crate) fn deep_copy(v: &Value, depth: usize) -> Result<Value, String> {
 /// A deep copy of a map.
 ///
 /// # Errors
-/// When the map is nested too deep.
-pub(crate) fn deep_copy_map(m: &Map, depth: usize) -> Result<Map, String> {
+/// As [`deep_copy`].
+pub(crate) fn deep_copy_map(m: &Map, room: &mut Room, depth: usize) -> Result<Map, FuncError> {
     let copy = Map::typed(m.elem());
     for (k, v) in m.entries().iter() {
-        copy.set(k.clone(), deep_copy(v, depth + 1)?);
+        copy.set(k.clone(), deep_copy(v, room, depth + 1)?);
     }
     Ok(copy)
 }
 
 /// Go's `reflect.DeepEqual`.
-pub(crate) fn deep_equal(a: &Value, b: &Value, depth: usize) -> bool {
+///
+/// # Errors
+/// When the comparing takes more steps than are left.
+pub(crate) fn deep_equal(
+    cx: &mut Context<'_>,
+    a: &Value,
+    b: &Value,
+    depth: usize,
+) -> Result<bool, FuncError> {
     if depth > MAX_DEPTH {
-        return false;
+        return Ok(false);
     }
-    match (a, b) {
+    cx.spend(1)?;
+    Ok(match (a, b) {
         (Value::Missing | Value::Nil, Value::Missing | Value::Nil) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,
         (Value::Int(a, t), Value::Int(b, u)) => a == b && t == u,
         (Value::Uint(a, t), Value::Uint(b, u)) => a == b && t == u,
         (Value::Float(a), Value::Float(b)) => a == b,
         (Value::Complex(a, b), Value::Complex(c, d)) => a == c && b == d,
-        (Value::Str(a), Value::Str(b)) => a == b,
-        (Value::Bytes(a), Value::Bytes(b)) => a == b,
+        (Value::Str(a), Value::Str(b)) | (Value::Bytes(a), Value::Bytes(b)) => {
+            cx.spend(a.len().min(b.len()) as u64 / 64)?;
+            a == b
+        }
         (Value::List(a), Value::List(b)) => {
-            a.same(b)
-                || (a.elem() == b.elem()
-                    && a.items().len() == b.items().len()
-                    && a.items().iter().zip(b.items()).all(|(a, b)| deep_equal(a, b, depth + 1)))
+            if a.same(b) {
+                return Ok(true);
+            }
+            if a.elem() != b.elem() || a.items().len() != b.items().len() {
+                return Ok(false);
+            }
+            for (a, b) in a.items().iter().zip(b.items()) {
+                if !deep_equal(cx, a, b, depth + 1)? {
+                    return Ok(false);
+                }
+            }
+            true
         }
         (Value::Map(a), Value::Map(b)) => {
-            a.same(b)
-                || (a.elem() == b.elem()
-                    && a.len() == b.len()
-                    && a.entries()
-                        .iter()
-                        .zip(b.entries().iter())
-                        .all(|((k, v), (l, w))| k == l && deep_equal(v, w, depth + 1)))
+            if a.same(b) {
+                return Ok(true);
+            }
+            if a.elem() != b.elem() || a.len() != b.len() {
+                return Ok(false);
+            }
+            for ((k, v), (l, w)) in a.entries().iter().zip(b.entries().iter()) {
+                if k != l || !deep_equal(cx, v, w, depth + 1)? {
+                    return Ok(false);
+                }
+            }
+            true
         }
         (Value::Object(a), Value::Object(b)) => a.equals(b.as_ref()).unwrap_or(false),
         _ => false,
-    }
+    })
 }
 
-/// Sprig's `strval`: strings as they are, the rest as `%v`.
+/// Sprig's `strval`, of a value that is small: strings as they are, the rest as `%v`.
 pub(crate) fn text(v: &Value) -> Str {
     match v {
         Value::Str(s) => s.clone(),
-        Value::Bytes(b) => Str::from(&b[..]),
-        other => Str::from(
-            sprint(std::slice::from_ref(other), 64 << 20).unwrap_or_else(|_| b"".to_vec()),
-        ),
+        Value::Bytes(b) => b.clone(),
+        other => Str::from(sprint(std::slice::from_ref(other), 64 << 10).unwrap_or_default()),
     }
 }
 
@@ -108,7 +134,10 @@ pub(crate) fn items(v: &Value) -> Option<Vec<Value>> {
     match v {
         Value::List(l) => Some(l.items().to_vec()),
         Value::Bytes(b) => Some(
-            b.iter().map(|b| Value::Uint(u64::from(*b), borax_gotmpl::UintType::Uint8)).collect(),
+            b.as_bytes()
+                .iter()
+                .map(|b| Value::Uint(u64::from(*b), borax_gotmpl::UintType::Uint8))
+                .collect(),
         ),
         Value::Object(o) => match o.shape() {
             Shape::List(items) => Some(items),

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 
 use borax_gotmpl::{
     Context, Elem, Func, FuncError, FuncMap, Limits, Map, MapKind, MissingKey, Notice, Object,
-    Shape, Templates, Type, Value,
+    Room, Shape, Templates, Type, Value,
 };
 use serde_json::Value as Json;
 
@@ -42,16 +42,12 @@ pub struct Options {
     pub is_upgrade: bool,
     /// The cluster as the chart sees it.
     pub capabilities: Capabilities,
-    /// A missing value is an error.
-    pub strict: bool,
     /// `required` and `fail` pass, as when linting.
     pub lint: bool,
     /// Values are not checked against schemas.
     pub skip_schema_validation: bool,
     /// `getHostByName` asks the resolver.
     pub enable_dns: bool,
-    /// Notes of subcharts join the chart's own.
-    pub sub_notes: bool,
     /// Bounds of the rendering.
     pub limits: Limits,
     /// Clock, randomness, DNS.
@@ -69,11 +65,9 @@ impl Options {
             revision: 1,
             is_upgrade: false,
             capabilities: Capabilities::default(),
-            strict: false,
             lint: false,
             skip_schema_validation: false,
             enable_dns: false,
-            sub_notes: false,
             limits: Limits { depth: 2_000, ..Limits::default() },
             env,
             lookup: None,
@@ -121,7 +115,7 @@ pub fn render(
     options: &Options,
 ) -> Result<Rendered, Error> {
     let (tree, coalesced, mut files) = prepare(chart, values, options)?;
-    let notes = take_notes(&mut files, tree.name(), options.sub_notes);
+    let notes = take_notes(&mut files, tree.name());
     let (manifests, hooks) = manifest::sort(&files)?;
     let mut crds = Vec::new();
     collect_crds(&tree, None, &mut crds);
@@ -171,9 +165,12 @@ impl Chart {
     }
 }
 
+/// More room than values of the largest chart take as plain data.
+pub(crate) const MAX_VALUES: usize = 512 << 20;
+
 /// Template values as JSON; empty where they have no JSON.
 pub(crate) fn plain(values: &Map) -> serde_json::Map<String, Json> {
-    match crate::funcs::to_json(&Value::Map(values.clone()), 0) {
+    match crate::funcs::to_json(&Value::Map(values.clone()), &mut Room::of(MAX_VALUES), 0) {
         Ok(Json::Object(entries)) => entries,
         _ => serde_json::Map::new(),
     }
@@ -217,17 +214,14 @@ pub fn render_templates(
     prepare(chart, values, options).map(|(_, _, files)| files)
 }
 
-fn take_notes(files: &mut BTreeMap<String, String>, name: &str, sub: bool) -> String {
+fn take_notes(files: &mut BTreeMap<String, String>, name: &str) -> String {
     let mut notes = String::new();
     let own = format!("{name}/templates/NOTES.txt");
     files.retain(|path, text| {
         if !path.ends_with("NOTES.txt") {
             return true;
         }
-        if sub || *path == own {
-            if !notes.is_empty() {
-                notes.push('\n');
-            }
+        if *path == own {
             notes.push_str(text);
         }
         false
@@ -278,8 +272,10 @@ impl MapKind for CommonValues {
         let argument = |v: &Value| v.as_str().map(|s| s.to_text().into_owned()).unwrap_or_default();
         let func = match name {
             "AsMap" => Func::fixed(&[], move |_, _| Ok(Value::Map(map.clone()))),
-            "YAML" => Func::fixed(&[], move |_, _| {
-                let text = crate::yaml::write(&Value::Map(map.clone()))?;
+            "YAML" => Func::fixed(&[], move |cx, _| {
+                let mut room = cx.room();
+                let text = crate::yaml::write(&Value::Map(map.clone()), &mut room)?;
+                cx.made(room)?;
                 Ok(Value::str(format!("{text}\n")))
             }),
             "Table" => Func::fixed(&[Type::Str], move |_, a| {
@@ -519,8 +515,7 @@ fn run(
     funcs: &FuncMap,
     options: &Options,
 ) -> Result<Executed, Error> {
-    let missing = if options.strict { MissingKey::Error } else { MissingKey::Zero };
-    let mut cx = Context::new(templates, funcs, missing, options.limits);
+    let mut cx = Context::new(templates, funcs, MissingKey::Zero, options.limits);
     let mut out = BTreeMap::new();
     for r in renderables {
         if r.path.rsplit('/').next().is_some_and(|name| name.starts_with('_')) {

@@ -1,11 +1,12 @@
 //! values.schema.json: the chart's values and its dependencies' checked against their schemas.
 //! References to other documents are refused; nothing is fetched.
 
-use borax_gotmpl::{Map, Value};
+use borax_gotmpl::{Map, Room, Value};
 use serde_json::Value as Json;
 
 use crate::error::Error;
 use crate::funcs::to_json;
+use crate::render::MAX_VALUES;
 use crate::tree::Tree;
 
 /// Checks a chart and its dependencies.
@@ -44,7 +45,8 @@ fn check(tree: &Tree, values: &Map, report: &mut String) {
 /// Every violation.
 pub(crate) fn single(schema: &[u8], values: &Map) -> Result<(), String> {
     let schema: Json = serde_json::from_slice(schema).map_err(|e| e.to_string())?;
-    let values = to_json(&Value::Map(values.clone()), 0)?;
+    let values = to_json(&Value::Map(values.clone()), &mut Room::of(MAX_VALUES), 0)
+        .map_err(|e| e.to_string())?;
     let values = whole_numbers(values);
     let validator = jsonschema::options()
         .with_retriever(Nothing)

@@ -113,7 +113,7 @@ fn chain(error: &ExecError) -> Vec<String> {
                 out.push(text.clone());
                 None
             }
-            FuncError::Limit(_) => {
+            FuncError::Limit(..) => {
                 out.push(e.to_string());
                 None
             }

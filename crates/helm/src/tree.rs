@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use borax_gotmpl::{Map, Value};
+use borax_gotmpl::{Map, Room, Value};
 use serde_json::Value as Json;
 
 use crate::chart::Chart;
 use crate::convert;
 use crate::error::Error;
 use crate::metadata::Metadata;
+use crate::render::MAX_VALUES;
 use crate::semver::in_range;
 use crate::values::{coalesce, merge_tables, path_value, table};
 
@@ -154,7 +155,8 @@ impl Tree {
             }
             dependency.import_values = described;
         }
-        let all = convert::deep_copy_map(&all, 0).map_err(Error::Coalesce)?;
+        let all = convert::deep_copy_map(&all, &mut Room::of(MAX_VALUES), 0)
+            .map_err(|e| Error::Coalesce(e.to_string()))?;
         merge_tables(&all, &imported, true, 0)?;
         self.values = all;
         Ok(())

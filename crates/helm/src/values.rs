@@ -1,11 +1,12 @@
 //! Values: files and their merging, coalescing of user values with chart defaults down the tree of
 //! charts, null deletion. Source: Helm `pkg/chart/common/util/coalesce.go`.
 
-use borax_gotmpl::{Map, Str, Value};
+use borax_gotmpl::{Map, Room, Str, Value};
 use serde_json::Value as Json;
 
 use crate::convert::{self, MAX_DEPTH};
 use crate::error::Error;
+use crate::render::MAX_VALUES;
 use crate::tree::Tree;
 use crate::yaml;
 
@@ -56,7 +57,7 @@ fn too_deep() -> Error {
 }
 
 fn copy(map: &Map) -> Result<Map, Error> {
-    convert::deep_copy_map(map, 0).map_err(|_| too_deep())
+    convert::deep_copy_map(map, &mut Room::of(MAX_VALUES), 0).map_err(|_| too_deep())
 }
 
 /// Merges values and defaults of a chart and its dependencies; with `keep_nulls` as Helm's

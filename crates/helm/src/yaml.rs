@@ -1,6 +1,6 @@
 //! Helm's uses of YAML, on the YAML crate: everything goes through JSON, numbers become float64.
 
-use borax_gotmpl::Value;
+use borax_gotmpl::{FuncError, Room, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::funcs::to_json;
@@ -49,18 +49,18 @@ pub(crate) fn as_floats(json: Json) -> Json {
 /// Writes a value as `sigs.k8s.io/yaml.Marshal` does, without the last newline.
 ///
 /// # Errors
-/// What the encoder refuses.
-pub(crate) fn write(v: &Value) -> Result<String, String> {
-    let text = borax_yaml::to_string(&to_json(v, 0)?);
+/// What the encoder refuses, and what there is no room for.
+pub(crate) fn write(v: &Value, room: &mut Room) -> Result<String, FuncError> {
+    let text = borax_yaml::to_string(&to_json(v, room, 0)?);
     Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
 }
 
 /// Writes a value as `toYamlPretty`: go-yaml v3, two columns, nothing folded.
 ///
 /// # Errors
-/// What the encoder refuses.
-pub(crate) fn write_pretty(v: &Value) -> Result<String, String> {
-    let text = borax_yaml::write_value(&to_json(v, 0)?, borax_yaml::Format::WIDE);
+/// As [`write`].
+pub(crate) fn write_pretty(v: &Value, room: &mut Room) -> Result<String, FuncError> {
+    let text = borax_yaml::write_value(&to_json(v, room, 0)?, borax_yaml::Format::WIDE);
     Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
 }
 

@@ -203,7 +203,7 @@ impl Printer {
             Value::Float(f) => self.float(*f, verb, value),
             Value::Complex(re, im) => self.complex(*re, *im, verb, value),
             Value::Str(s) => self.string(s.as_bytes(), verb, value),
-            Value::Bytes(b) => self.bytes(b, verb, depth),
+            Value::Bytes(b) => self.bytes(b.as_bytes(), verb, depth),
             Value::List(l) => {
                 let name = value.type_name();
                 let wrap = matches!(l.elem(), Elem::Any);
@@ -385,7 +385,7 @@ impl Printer {
         let address = match value {
             Value::List(l) => l.address(),
             Value::Map(m) => m.address(),
-            Value::Bytes(b) => b.as_ptr().addr(),
+            Value::Bytes(b) => b.as_bytes().as_ptr().addr(),
             Value::Func(f) => Rc::as_ptr(f).cast::<u8>().addr(),
             Value::Object(o) => match o.shape() {
                 Shape::Struct(_) => return self.bad_verb(verb, value),

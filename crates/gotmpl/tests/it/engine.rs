@@ -47,16 +47,16 @@ fn endless_recursion_ends_in_an_error() {
 fn endless_loops_end_in_an_error() {
     let limits = Limits { steps: 10_000, ..Limits::default() };
     let error = render("{{range 1000000000}}{{end}}", limits).unwrap_err();
-    assert!(error.contains("limit on steps"), "{error}");
+    assert!(error.contains("limit of 10000 steps"), "{error}");
 }
 
 #[test]
 fn output_is_bounded() {
     let limits = Limits { output: 1000, ..Limits::default() };
     let error = render("{{range 100}}0123456789abcdef{{end}}", limits).unwrap_err();
-    assert!(error.contains("limit on output"), "{error}");
+    assert!(error.contains("limit of 1000 bytes of output"), "{error}");
     let error = render(r#"{{printf "%1000000d" 1}}"#, limits).unwrap_err();
-    assert!(error.contains("limit on output"), "{error}");
+    assert!(error.contains("limit of 1000 bytes of output"), "{error}");
 }
 
 #[test]

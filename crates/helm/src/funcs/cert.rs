@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use borax_gotmpl::{FuncError, FuncMap, Object, Shape, Type, Value};
+use borax_gotmpl::{Context, FuncError, FuncMap, Object, Shape, Type, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::args::{bytes, int, text};
@@ -151,11 +151,15 @@ struct Issuer<'a> {
     key: &'a Key,
 }
 
+/// Steps that a key counts as: searching its primes takes up to seconds.
+const KEY_STEPS: u64 = 4_000_000;
+
 pub(super) fn add(f: &mut FuncMap, env: &Arc<dyn Env>) {
     use Type::{Int, List, Str as S};
     const CERT: Type = Type::Struct(CERTIFICATE);
     let host = Arc::clone(env);
-    fixed(f, "genPrivateKey", &[S], move |_, a| {
+    fixed(f, "genPrivateKey", &[S], move |cx, a| {
+        cx.spend(KEY_STEPS)?;
         Ok(Value::str(Key::generate(host.as_ref(), &text(&a[0]))))
     });
     fixed(f, "buildCustomCert", &[S, S], |_, a| build_custom(bytes(&a[0]), bytes(&a[1])));
@@ -163,8 +167,8 @@ pub(super) fn add(f: &mut FuncMap, env: &Arc<dyn Env>) {
         let host = Arc::clone(env);
         let mut params = vec![S, Int];
         params.extend(with_key.then_some(S));
-        fixed(f, name, &params, move |_, a| {
-            let key = key_for(host.as_ref(), a.get(2))?;
+        fixed(f, name, &params, move |cx, a| {
+            let key = key_for(cx, host.as_ref(), a.get(2))?;
             let name = text(&a[0]);
             let days = int(&a[1]);
             let subject =
@@ -176,8 +180,8 @@ pub(super) fn add(f: &mut FuncMap, env: &Arc<dyn Env>) {
         let host = Arc::clone(env);
         let mut params = vec![S, List, List, Int];
         params.extend(with_key.then_some(S));
-        fixed(f, name, &params, move |_, a| {
-            let key = key_for(host.as_ref(), a.get(4))?;
+        fixed(f, name, &params, move |cx, a| {
+            let key = key_for(cx, host.as_ref(), a.get(4))?;
             let name = text(&a[0]);
             issue(host.as_ref(), &subject(&name, a)?, &key, None)
         });
@@ -186,8 +190,8 @@ pub(super) fn add(f: &mut FuncMap, env: &Arc<dyn Env>) {
         let host = Arc::clone(env);
         let mut params = vec![S, List, List, Int, CERT];
         params.extend(with_key.then_some(S));
-        fixed(f, name, &params, move |_, a| {
-            let key = key_for(host.as_ref(), a.get(5))?;
+        fixed(f, name, &params, move |cx, a| {
+            let key = key_for(cx, host.as_ref(), a.get(5))?;
             let name = text(&a[0]);
             let Value::Object(ca) = &a[4] else {
                 return Err("unable to decode certificate".into());
@@ -212,7 +216,8 @@ pub(super) fn add(f: &mut FuncMap, env: &Arc<dyn Env>) {
     }
 }
 
-fn key_for(env: &dyn Env, pem: Option<&Value>) -> Result<Key, FuncError> {
+fn key_for(cx: &mut Context<'_>, env: &dyn Env, pem: Option<&Value>) -> Result<Key, FuncError> {
+    cx.spend(KEY_STEPS)?;
     Ok(match pem {
         Some(pem) => Key::from_pem(&text(pem)).map_err(|e| format!("parsing private key: {e}"))?,
         None => Key::rsa(env, 2048)?,

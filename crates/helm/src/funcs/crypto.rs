@@ -16,13 +16,21 @@ use super::fixed;
 use crate::env::Env;
 
 const BLOCK: usize = 16;
+/// Steps that a password hash counts as: it takes a tenth of a second on purpose.
+const SLOW: u64 = 500_000;
+/// What deriving a password takes, in bytes.
+const SCRYPT: usize = 33 << 20;
 
 pub(super) fn add(f: &mut FuncMap, env: &Arc<dyn Env>) {
     use Type::{Str as S, Uint32};
     let host = Arc::clone(env);
-    fixed(f, "bcrypt", &[S], move |_, a| Ok(Value::str(bcrypt(host.as_ref(), bytes(&a[0])))));
+    fixed(f, "bcrypt", &[S], move |cx, a| {
+        cx.spend(SLOW)?;
+        Ok(Value::str(bcrypt(host.as_ref(), bytes(&a[0]))))
+    });
     let host = Arc::clone(env);
-    fixed(f, "htpasswd", &[S, S], move |_, a| {
+    fixed(f, "htpasswd", &[S, S], move |cx, a| {
+        cx.spend(SLOW)?;
         let user = text(&a[0]);
         Ok(Value::str(if user.contains(':') {
             format!("invalid username: {user}")
@@ -30,7 +38,9 @@ pub(super) fn add(f: &mut FuncMap, env: &Arc<dyn Env>) {
             format!("{user}:{}", bcrypt(host.as_ref(), bytes(&a[1])))
         }))
     });
-    fixed(f, "derivePassword", &[Uint32, S, S, S, S], |_, a| {
+    fixed(f, "derivePassword", &[Uint32, S, S, S, S], |cx, a| {
+        cx.spend(SLOW)?;
+        cx.make(SCRYPT)?;
         let counter = u32::try_from(int(&a[0])).unwrap_or(0);
         Ok(Value::str(derive_password(
             counter,

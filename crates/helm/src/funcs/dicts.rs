@@ -1,19 +1,22 @@
 //! Sprig's dictionary functions. `set`, `unset` and the merge family change the map they are given,
 //! for every holder of it, as in Go.
 
-use borax_gotmpl::{FuncError, FuncMap, Map, Str, Type, Value};
+use borax_gotmpl::{Context, FuncError, FuncMap, Map, Str, Type, Value};
 
 use super::args::{bytes, text};
 use super::{Mutated, fixed, variadic};
 use crate::convert::{self, MAX_DEPTH, is_empty};
 
+/// What an entry of a new map takes.
+const ENTRY: usize = 128;
+
 pub(super) fn add(f: &mut FuncMap, mutated: &Mutated) {
     use Type::{Any, Map as M, Str as S};
-    variadic(f, "dict", &[Any], |_, a| {
+    variadic(f, "dict", &[Any], |cx, a| {
         let map = Map::new();
         for pair in a.chunks(2) {
             let value = pair.get(1).cloned().unwrap_or_else(|| Value::str(""));
-            map.set(convert::text(&pair[0]), value);
+            map.set(super::strval(cx, &pair[0])?, value);
         }
         Ok(Value::Map(map))
     });
@@ -24,7 +27,7 @@ pub(super) fn add(f: &mut FuncMap, mutated: &Mutated) {
     let changes = mutated.clone();
     fixed(f, "set", &[M, S, Any], move |_, a| match &a[0] {
         Value::Map(map) => {
-            changes.note(map);
+            changes.note_for(map, &a[2]);
             map.set(Str::from(bytes(&a[1])), a[2].clone());
             Ok(a[0].clone())
         }
@@ -45,14 +48,16 @@ pub(super) fn add(f: &mut FuncMap, mutated: &Mutated) {
         Ok(Value::list(found))
     });
     // Go gives the keys in no order; sorted is one of its answers.
-    variadic(f, "keys", &[M], |_, a| {
+    variadic(f, "keys", &[M], |cx, a| {
         let mut keys: Vec<Str> = Vec::new();
         for map in a.iter().filter_map(Value::as_map) {
+            cx.make((keys.len() + map.len()) * size_of::<Value>())?;
             keys.extend(map.entries().keys().cloned());
         }
         Ok(Value::strings(keys))
     });
-    fixed(f, "values", &[M], |_, a| {
+    fixed(f, "values", &[M], |cx, a| {
+        cx.make(a[0].as_map().map_or(0, Map::len) * size_of::<Value>())?;
         let all = a[0].as_map().map(|m| m.entries().values().cloned().collect());
         Ok(Value::list(all.unwrap_or_default()))
     });
@@ -67,9 +72,10 @@ pub(super) fn add(f: &mut FuncMap, mutated: &Mutated) {
         }
         Ok(Value::Map(out))
     });
-    variadic(f, "omit", &[M, S], |_, a| {
+    variadic(f, "omit", &[M, S], |cx, a| {
         let out = Map::new();
         if let Value::Map(map) = &a[0] {
+            cx.make(map.len() * ENTRY)?;
             for (key, value) in map.snapshot() {
                 if !a[1..].iter().any(|k| bytes(k) == key.as_bytes()) {
                     out.set(key, value);
@@ -85,20 +91,25 @@ pub(super) fn add(f: &mut FuncMap, mutated: &Mutated) {
         ("mustMergeOverwrite", true),
     ] {
         let changes = mutated.clone();
-        variadic(f, name, &[M, M], move |_, a| {
+        variadic(f, name, &[M, M], move |cx, a| {
             let into = match &a[0] {
                 Value::Map(map) => map.clone(),
                 _ => Map::new(),
             };
             changes.note(&into);
             for from in a[1..].iter().filter_map(Value::as_map) {
-                merge(&into, from, overwrite, &changes, 0)?;
+                merge(cx, &into, from, overwrite, &changes, 0)?;
             }
             Ok(Value::Map(into))
         });
     }
     for name in ["deepCopy", "mustDeepCopy"] {
-        fixed(f, name, &[Any], |_, a| Ok(convert::deep_copy(&a[0], 0)?));
+        fixed(f, name, &[Any], |cx, a| {
+            let mut room = cx.room();
+            let copy = convert::deep_copy(&a[0], &mut room, 0)?;
+            cx.made(room)?;
+            Ok(copy)
+        });
     }
     variadic(f, "dig", &[Any], |_, a| dig(a));
 }
@@ -110,6 +121,7 @@ fn or_empty(v: &Value) -> Value {
 /// The mergo library's merge of two maps: what `into` lacks (or holds empty) comes from `from`; with
 /// `overwrite`, everything does.
 fn merge(
+    cx: &mut Context<'_>,
     into: &Map,
     from: &Map,
     overwrite: bool,
@@ -119,7 +131,9 @@ fn merge(
     if depth > MAX_DEPTH {
         return Err("values are nested too deep to be merged".into());
     }
+    cx.make(from.len() * ENTRY)?;
     for (key, source) in from.snapshot() {
+        cx.spend(1)?;
         if source.is_nil() {
             if overwrite {
                 into.set(key, source);
@@ -133,7 +147,7 @@ fn merge(
                     continue;
                 }
                 changes.note(held);
-                merge(held, source, overwrite, changes, depth + 1)?;
+                merge(cx, held, source, overwrite, changes, depth + 1)?;
                 if !held.is_empty() {
                     continue;
                 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use borax_gotmpl::{Context, FuncError, FuncMap, Templates, Type, Value};
+use borax_gotmpl::{Context, FuncError, FuncMap, Room, Templates, Type, Value};
+use memchr::memmem;
 
 use super::args::{bytes, text};
 use super::{Host, fixed};
@@ -15,8 +16,11 @@ use crate::yaml;
 
 /// How often a name may be included within itself.
 const MAX_INCLUDE: usize = 1000;
-/// Texts of `tpl` kept parsed within a rendering.
+/// Texts of `tpl` kept parsed within a rendering, and the most bytes of one.
 const MAX_TPL_CACHE: usize = 1000;
+const MAX_TPL_TEXT: usize = 16 << 10;
+/// What a parsed template takes for a byte of its text.
+const PARSED: usize = 64;
 
 fn warn(message: &str) -> FuncError {
     FuncError::new(format!("{WARN_START}{message}{WARN_END}"))
@@ -63,21 +67,28 @@ pub(super) fn add(f: &mut FuncMap, host: &Rc<Host>) {
         let picked = usize::try_from(i).ok().and_then(|i| all.get(i));
         Ok(Value::str(picked.map_or("", String::as_str)))
     });
-    fixed(f, "toYaml", &[Any], |_, a| Ok(Value::str(yaml::write(&a[0]).unwrap_or_default())));
-    fixed(f, "mustToYaml", &[Any], |_, a| Ok(Value::str(yaml::write(&a[0])?)));
-    fixed(f, "toYamlPretty", &[Any], |_, a| {
-        Ok(Value::str(yaml::write_pretty(&a[0]).unwrap_or_default()))
+    let to_text = |f: &mut FuncMap, name, write: WriteYaml, must| {
+        fixed(f, name, &[Any], move |cx, a| {
+            let mut room = cx.room();
+            let text = write(&a[0], &mut room);
+            cx.made(room)?;
+            super::json::text_or_nothing(text, must)
+        });
+    };
+    to_text(f, "toYaml", yaml::write, false);
+    to_text(f, "mustToYaml", yaml::write, true);
+    to_text(f, "toYamlPretty", yaml::write_pretty, false);
+    fixed(f, "fromYaml", &[S], |cx, a| {
+        super::json::room_to_read(cx, &a[0])?;
+        Ok(super::json::as_map(yaml::read(bytes(&a[0]))).map_error())
     });
-    fixed(
-        f,
-        "fromYaml",
-        &[S],
-        |_, a| Ok(super::json::as_map(yaml::read(bytes(&a[0]))).map_error()),
-    );
-    fixed(f, "fromYamlArray", &[S], |_, a| {
+    fixed(f, "fromYamlArray", &[S], |cx, a| {
+        super::json::room_to_read(cx, &a[0])?;
         Ok(super::json::as_list(yaml::read(bytes(&a[0]))).map_error())
     });
 }
+
+type WriteYaml = fn(&Value, &mut Room) -> Result<String, FuncError>;
 
 /// Puts the YAML library's words before a complaint about the shape.
 trait MapError {
@@ -157,7 +168,7 @@ fn tpl(
     data: &Value,
 ) -> Result<Value, FuncError> {
     // A text without actions renders to itself.
-    if !source.windows(2).any(|w| w == b"{{") {
+    if memmem::find(source, b"{{").is_none() {
         return Ok(Value::str(strip_no_value(source.to_vec())));
     }
     let below = Arc::clone(cx.templates());
@@ -166,17 +177,20 @@ fn tpl(
     let parsed = match known {
         Some(parsed) => parsed,
         None => {
+            cx.make(source.len().saturating_mul(PARSED))?;
             let mut set = Templates::over(Arc::clone(&below));
             if let Err(e) = set.parse(TPL_NAME, source, cx.funcs()) {
                 let shown = borax_gotmpl::quote(source);
                 return Err(FuncError::Parse(format!("cannot parse template {shown}: {e}"), e));
             }
             let parsed = Parsed { _below: below, set: Arc::new(set) };
-            let mut cache = cache.borrow_mut();
-            if cache.len() >= MAX_TPL_CACHE {
-                cache.clear();
+            if source.len() <= MAX_TPL_TEXT {
+                let mut cache = cache.borrow_mut();
+                if cache.len() >= MAX_TPL_CACHE {
+                    cache.clear();
+                }
+                cache.insert(key, parsed.clone());
             }
-            cache.insert(key, parsed.clone());
             parsed
         }
     };
@@ -196,15 +210,16 @@ fn tpl(
 /// Removes `<no value>` everywhere, as Helm does after every rendering.
 pub(crate) fn strip_no_value(text: Vec<u8>) -> Vec<u8> {
     const MARK: &[u8] = b"<no value>";
-    if !text.windows(MARK.len()).any(|w| w == MARK) {
+    let mut marks = memmem::find_iter(&text, MARK).peekable();
+    if marks.peek().is_none() {
         return text;
     }
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_slice();
-    while let Some(at) = rest.windows(MARK.len()).position(|w| w == MARK) {
-        out.extend_from_slice(&rest[..at]);
-        rest = &rest[at + MARK.len()..];
+    let mut at = 0;
+    for mark in marks {
+        out.extend_from_slice(&text[at..mark]);
+        at = mark + MARK.len();
     }
-    out.extend_from_slice(rest);
+    out.extend_from_slice(&text[at..]);
     out
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use borax_gotmpl::{FuncError, FuncMap, Shape, Type, Value, format_float, runes};
+use borax_gotmpl::{Context, FuncError, FuncMap, Room, Shape, Type, Value, format_float, runes};
 use serde_json::Value as Json;
 
 use super::args::text;
@@ -22,19 +22,49 @@ pub(super) fn add(f: &mut FuncMap) {
         ("toRawJson", raw, true),
         ("mustToRawJson", raw, true),
     ] {
-        fixed(f, name, &[Any], move |cx, a| match write(&a[0], style, cx.output_left()) {
-            Ok(text) => Ok(Value::str(text)),
-            Err(Fault::Limit) => Err(FuncError::Limit("output")),
-            Err(Fault::Message(e)) if must => Err(e.into()),
-            Err(Fault::Message(_)) => Ok(Value::str("")),
+        fixed(f, name, &[Any], move |cx, a| {
+            let mut room = cx.room();
+            let text = write(&a[0], style, &mut room);
+            cx.made(room)?;
+            text_or_nothing(text, must)
         });
     }
-    fixed(f, "fromJson", &[S], |_, a| Ok(as_map(parse(&text(&a[0])))));
-    fixed(f, "mustFromJson", &[S], |_, a| match parse(&text(&a[0])) {
-        Ok(json) => Ok(from_json(&json)),
-        Err(e) => Err(e.into()),
+    fixed(f, "fromJson", &[S], |cx, a| {
+        room_to_read(cx, &a[0])?;
+        Ok(as_map(parse(&text(&a[0]))))
     });
-    fixed(f, "fromJsonArray", &[S], |_, a| Ok(as_list(parse(&text(&a[0])))));
+    fixed(f, "mustFromJson", &[S], |cx, a| {
+        room_to_read(cx, &a[0])?;
+        match parse(&text(&a[0])) {
+            Ok(json) => Ok(from_json(&json)),
+            Err(e) => Err(e.into()),
+        }
+    });
+    fixed(f, "fromJsonArray", &[S], |cx, a| {
+        room_to_read(cx, &a[0])?;
+        Ok(as_list(parse(&text(&a[0]))))
+    });
+}
+
+/// What data can take for a byte of its text: `[[],[]]` makes a list of three bytes.
+const READ: usize = 40;
+
+/// Asks for the room that data takes when it is read from a text.
+pub(super) fn room_to_read(cx: &mut Context<'_>, source: &Value) -> Result<(), FuncError> {
+    cx.make(super::args::bytes(source).len().saturating_mul(READ))
+}
+
+/// What a `to…` function gives: Helm's own are silent about what cannot be written, not about a limit.
+pub(super) fn text_or_nothing(
+    text: Result<String, FuncError>,
+    must: bool,
+) -> Result<Value, FuncError> {
+    match text {
+        Ok(text) => Ok(Value::str(text)),
+        Err(e @ FuncError::Limit(..)) => Err(e),
+        Err(e) if must => Err(e),
+        Err(_) => Ok(Value::str("")),
+    }
 }
 
 /// What a `from…` function that wants a map gives: the map, or one with the error under `Error`.
@@ -117,15 +147,22 @@ fn complaint(text: &str, e: &serde_json::Error) -> String {
     format!("invalid character {shown} {context}")
 }
 
+/// What a node of plain data takes.
+const NODE: usize = 96;
+/// What plain data takes for a byte of text, escaped and copied.
+const TEXT: usize = 6;
+
 /// Plain data of a template value, for writing as JSON or YAML. Bytes become base64, times and
 /// versions their text.
 ///
 /// # Errors
-/// What Go's encoder refuses (functions, infinities), or nesting without end.
-pub(crate) fn to_json(v: &Value, depth: usize) -> Result<Json, String> {
+/// What Go's encoder refuses (functions, infinities), nesting without end, or more than there is room for.
+pub(crate) fn to_json(v: &Value, room: &mut Room, depth: usize) -> Result<Json, FuncError> {
     if depth > MAX_DEPTH {
         return Err("json: unsupported value: encountered a cycle".into());
     }
+    // As data, and on lines of its own below its parents.
+    room.take(NODE + 4 * depth)?;
     Ok(match v {
         Value::Missing | Value::Nil => Json::Null,
         Value::Bool(b) => Json::Bool(*b),
@@ -135,16 +172,23 @@ pub(crate) fn to_json(v: &Value, depth: usize) -> Result<Json, String> {
             Some(n) => Json::Number(n),
             None => {
                 let shown = format_float(*f, b'g', None);
-                return Err(format!("json: unsupported value: {shown}"));
+                return Err(format!("json: unsupported value: {shown}").into());
             }
         },
-        Value::Str(s) => Json::String(s.to_text().into_owned()),
-        Value::Bytes(b) => Json::String(base64_text(b)),
-        Value::List(l) => list_json(l.items(), depth)?,
+        Value::Str(s) => {
+            room.take(s.len().saturating_mul(TEXT))?;
+            Json::String(s.to_text().into_owned())
+        }
+        Value::Bytes(b) => {
+            room.take(b.len().saturating_mul(TEXT))?;
+            Json::String(base64_text(b.as_bytes()))
+        }
+        Value::List(l) => list_json(l.items(), room, depth)?,
         Value::Map(m) => {
             let mut out = serde_json::Map::new();
             for (k, v) in m.entries().iter() {
-                out.insert(k.to_text().into_owned(), to_json(v, depth + 1)?);
+                room.take(k.len().saturating_mul(TEXT))?;
+                out.insert(k.to_text().into_owned(), to_json(v, room, depth + 1)?);
             }
             Json::Object(out)
         }
@@ -156,16 +200,16 @@ pub(crate) fn to_json(v: &Value, depth: usize) -> Result<Json, String> {
                 return Ok(Json::Null);
             }
             match o.shape() {
-                Shape::List(items) => list_json(&items, depth)?,
+                Shape::List(items) => list_json(&items, room, depth)?,
                 Shape::Map(entries) => {
                     let mut out = serde_json::Map::new();
                     for (k, v) in entries {
-                        out.insert(k.to_text().into_owned(), to_json(&v, depth + 1)?);
+                        out.insert(k.to_text().into_owned(), to_json(&v, room, depth + 1)?);
                     }
                     Json::Object(out)
                 }
                 Shape::Keyed(_) => {
-                    return Err(format!("json: unsupported type: {}", o.type_name()));
+                    return Err(format!("json: unsupported type: {}", o.type_name()).into());
                 }
                 Shape::Struct(fields) | Shape::Pointer(fields) => {
                     if fields.is_empty()
@@ -175,20 +219,20 @@ pub(crate) fn to_json(v: &Value, depth: usize) -> Result<Json, String> {
                     }
                     let mut out = serde_json::Map::new();
                     for (k, v) in fields.into_iter().filter(|(k, _)| exported(k)) {
-                        out.insert(k.to_owned(), to_json(&v, depth + 1)?);
+                        out.insert(k.to_owned(), to_json(&v, room, depth + 1)?);
                     }
                     Json::Object(out)
                 }
             }
         }
         Value::Complex(..) | Value::Func(_) => {
-            return Err(format!("json: unsupported type: {}", v.type_name()));
+            return Err(format!("json: unsupported type: {}", v.type_name()).into());
         }
     })
 }
 
-fn list_json(items: &[Value], depth: usize) -> Result<Json, String> {
-    items.iter().map(|v| to_json(v, depth + 1)).collect::<Result<_, _>>().map(Json::Array)
+fn list_json(items: &[Value], room: &mut Room, depth: usize) -> Result<Json, FuncError> {
+    items.iter().map(|v| to_json(v, room, depth + 1)).collect::<Result<_, _>>().map(Json::Array)
 }
 
 fn base64_text(bytes: &[u8]) -> String {
@@ -202,25 +246,20 @@ struct Style {
     indent: bool,
 }
 
-enum Fault {
-    Limit,
-    Message(String),
-}
-
-fn write(v: &Value, style: Style, limit: usize) -> Result<String, Fault> {
-    let mut writer = Writer { style, limit, out: String::new() };
+fn write(v: &Value, style: Style, room: &mut Room) -> Result<String, FuncError> {
+    let mut writer = Writer { style, room, out: String::new() };
     writer.value(v, 0)?;
     Ok(writer.out)
 }
 
 /// Writes template values directly: structs keep the order of their fields.
-struct Writer {
+struct Writer<'r> {
     style: Style,
-    limit: usize,
+    room: &'r mut Room,
     out: String,
 }
 
-impl Writer {
+impl Writer<'_> {
     fn newline(&mut self, depth: usize) {
         if self.style.indent {
             self.out.push('\n');
@@ -228,34 +267,37 @@ impl Writer {
         }
     }
 
-    fn value(&mut self, v: &Value, depth: usize) -> Result<(), Fault> {
-        if self.out.len() > self.limit {
-            return Err(Fault::Limit);
-        }
+    fn value(&mut self, v: &Value, depth: usize) -> Result<(), FuncError> {
         if depth > MAX_DEPTH {
-            return Err(Fault::Message("json: unsupported value: encountered a cycle".into()));
+            return Err("json: unsupported value: encountered a cycle".into());
         }
+        self.room.take(8 + 4 * depth)?;
         match v {
             Value::List(l) => self.list(l.items(), depth),
             Value::Map(m) => {
                 let entries = m.snapshot();
                 self.object(entries.iter().map(|(k, v)| (k.to_text(), v)), depth)
             }
-            Value::Object(o) => match (to_json(v, depth).map_err(Fault::Message)?, o.shape()) {
+            Value::Object(o) => match (to_json(v, self.room, depth)?, o.shape()) {
                 (Json::Object(_), Shape::Struct(fields) | Shape::Pointer(fields)) => {
                     let fields = fields.iter().filter(|(k, _)| exported(k));
                     self.object(fields.map(|(k, v)| (Cow::Borrowed(*k), v)), depth)
                 }
                 (json, _) => self.plain(&json, depth),
             },
+            Value::Str(s) => {
+                self.room.take(s.len().saturating_mul(TEXT))?;
+                write_string(&s.to_text(), self.style.html, &mut self.out);
+                Ok(())
+            }
             other => {
-                let json = to_json(other, depth).map_err(Fault::Message)?;
+                let json = to_json(other, self.room, depth)?;
                 self.plain(&json, depth)
             }
         }
     }
 
-    fn list(&mut self, items: &[Value], depth: usize) -> Result<(), Fault> {
+    fn list(&mut self, items: &[Value], depth: usize) -> Result<(), FuncError> {
         if items.is_empty() {
             self.out.push_str("[]");
             return Ok(());
@@ -277,12 +319,13 @@ impl Writer {
         &mut self,
         entries: impl Iterator<Item = (Cow<'v, str>, &'v Value)>,
         depth: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FuncError> {
         let mut first = true;
         for (key, value) in entries {
             self.out.push(if first { '{' } else { ',' });
             first = false;
             self.newline(depth + 1);
+            self.room.take(key.len().saturating_mul(TEXT))?;
             write_string(&key, self.style.html, &mut self.out);
             self.out.push(':');
             if self.style.indent {
@@ -299,7 +342,7 @@ impl Writer {
         Ok(())
     }
 
-    fn plain(&mut self, json: &Json, depth: usize) -> Result<(), Fault> {
+    fn plain(&mut self, json: &Json, depth: usize) -> Result<(), FuncError> {
         match json {
             Json::Null => self.out.push_str("null"),
             Json::Bool(b) => self.out.push_str(if *b { "true" } else { "false" }),

@@ -71,8 +71,7 @@ pub(super) fn add(f: &mut FuncMap) {
             let list = elements(&a[0], "Cannot find uniq on type")?;
             let mut kept: Vec<Value> = Vec::new();
             for item in list {
-                cx.spend(1 + kept.len() as u64 / 16)?;
-                if !contains(&kept, &item) {
+                if !contains(cx, &kept, &item)? {
                     kept.push(item);
                 }
             }
@@ -80,19 +79,23 @@ pub(super) fn add(f: &mut FuncMap) {
         });
     }
     for name in ["without", "mustWithout"] {
-        variadic(f, name, &[Any, Any], |_, a| {
-            let mut list = elements(&a[0], "Cannot find without on type")?;
-            list.retain(|v| !contains(&a[1..], v));
-            Ok(Value::list(list))
+        variadic(f, name, &[Any, Any], |cx, a| {
+            let mut kept = Vec::new();
+            for item in elements(&a[0], "Cannot find without on type")? {
+                if !contains(cx, &a[1..], &item)? {
+                    kept.push(item);
+                }
+            }
+            Ok(Value::list(kept))
         });
     }
     for name in ["has", "mustHas"] {
-        fixed(f, name, &[Any, Any], |_, a| {
+        fixed(f, name, &[Any, Any], |cx, a| {
             if a[1].is_nil() {
                 return Ok(Value::Bool(false));
             }
             let list = elements(&a[1], "Cannot find has on type")?;
-            Ok(Value::Bool(contains(&list, &a[0])))
+            Ok(Value::Bool(contains(cx, &list, &a[0])?))
         });
     }
     for name in ["slice", "mustSlice"] {
@@ -105,7 +108,7 @@ pub(super) fn add(f: &mut FuncMap) {
                 let name = kind_or_panic(list)?;
                 return Err(format!("Cannot concat type {name} as list").into());
             };
-            cx.spend(list_items.len() as u64 / 16)?;
+            cx.make((out.len() + list_items.len()) * size_of::<Value>())?;
             out.append(&mut list_items);
         }
         Ok(Value::list(out))
@@ -121,8 +124,11 @@ pub(super) fn add(f: &mut FuncMap) {
             Ok(Value::List(List::new(Elem::List, chunks)))
         });
     }
-    fixed(f, "sortAlpha", &[Any], |_, a| {
-        let mut all = super::strings::strings(&a[0]);
+    fixed(f, "sortAlpha", &[Any], |cx, a| {
+        let mut all = super::strvals(cx, &a[0])?;
+        // Each text is compared about as often as the list can be halved.
+        let bytes: usize = all.iter().map(|s| 16 + s.len()).fold(0, usize::saturating_add);
+        cx.spend(bytes as u64 / 64 * u64::from(all.len().max(2).ilog2()))?;
         all.sort();
         Ok(Value::strings(all))
     });
@@ -151,8 +157,17 @@ fn elements(v: &Value, refusal: &str) -> Result<Vec<Value>, FuncError> {
     }
 }
 
-fn contains(list: &[Value], item: &Value) -> bool {
-    list.iter().any(|v| deep_equal(item, v, 0))
+fn contains(
+    cx: &mut borax_gotmpl::Context<'_>,
+    list: &[Value],
+    item: &Value,
+) -> Result<bool, FuncError> {
+    for other in list {
+        if deep_equal(cx, item, other, 0)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn slice(a: &[Value]) -> Answer {
@@ -176,6 +191,9 @@ fn slice(a: &[Value]) -> Answer {
     }
 }
 
+/// What a number of a sequence takes, with its text.
+const NUMBER: usize = 96;
+
 fn numbers(
     cx: &mut borax_gotmpl::Context<'_>,
     start: i64,
@@ -189,7 +207,7 @@ fn numbers(
     }
     let count = start.abs_diff(stop) / step.unsigned_abs();
     cx.spend(count)?;
-    super::fits(cx, usize::try_from(count).unwrap_or(usize::MAX))?;
+    cx.make(usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(NUMBER))?;
     let mut i = start;
     while (down && i > stop) || (!down && i < stop) {
         out.push(i);

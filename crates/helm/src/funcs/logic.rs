@@ -30,5 +30,5 @@ pub(super) fn add(f: &mut FuncMap) {
     });
     fixed(f, "kindOf", &[Any], |_, a| Ok(Value::str(kind(&a[0]))));
     fixed(f, "kindIs", &[S, Any], |_, a| Ok(Value::Bool(text(&a[0]) == kind(&a[1]))));
-    fixed(f, "deepEqual", &[Any, Any], |_, a| Ok(Value::Bool(deep_equal(&a[0], &a[1], 0))));
+    fixed(f, "deepEqual", &[Any, Any], |cx, a| Ok(Value::Bool(deep_equal(cx, &a[0], &a[1], 0)?)));
 }

@@ -32,7 +32,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use borax_gotmpl::{Context, Func, FuncError, FuncMap, Map, Type, Value};
+use borax_gotmpl::{Context, Func, FuncError, FuncMap, Map, Str, Type, Value, sprint};
 
 use crate::env::{Env, Lookup};
 
@@ -46,16 +46,24 @@ pub(crate) use self::urls::Url;
 /// The maps that templates changed. Only they can hold themselves, so emptying them at the end of a
 /// rendering frees every cycle.
 #[derive(Clone, Default)]
-pub(crate) struct Mutated(Rc<RefCell<Vec<Map>>>);
+pub(crate) struct Mutated(Rc<RefCell<HashMap<usize, Map>>>);
 
 impl Mutated {
+    /// Keeps the map, once; while it is kept, its address is its own.
     fn note(&self, map: &Map) {
-        self.0.borrow_mut().push(map.clone());
+        self.0.borrow_mut().entry(map.address()).or_insert_with(|| map.clone());
+    }
+
+    /// As [`Mutated::note`], when the value that the map is given could hold the map.
+    fn note_for(&self, map: &Map, value: &Value) {
+        if matches!(value, Value::Map(_) | Value::List(_) | Value::Object(_) | Value::Func(_)) {
+            self.note(map);
+        }
     }
 
     /// Empties every map that was changed.
     pub(crate) fn release(&self) {
-        for map in self.0.take() {
+        for map in self.0.take().into_values() {
             map.clear();
         }
     }
@@ -120,10 +128,23 @@ fn variadic(
     f.insert(name, Func::variadic(params, body));
 }
 
-/// Refuses results that could not be written anyway.
-fn fits(cx: &Context<'_>, bytes: usize) -> Result<(), FuncError> {
-    if bytes > cx.output_left() {
-        return Err(FuncError::Limit("output"));
+/// The text of any value, as Sprig's `strval` makes it.
+fn strval(cx: &mut Context<'_>, v: &Value) -> Result<Str, FuncError> {
+    if let Value::Str(s) | Value::Bytes(s) = v {
+        return Ok(s.clone());
     }
-    Ok(())
+    let mut room = cx.room();
+    let text = sprint(std::slice::from_ref(v), room.left()).map_err(|_| room.over())?;
+    room.take(text.len())?;
+    cx.made(room)?;
+    Ok(Str::from(text))
+}
+
+/// Sprig's `strslice`: anything as a list of strings, nils left out.
+fn strvals(cx: &mut Context<'_>, v: &Value) -> Result<Vec<Str>, FuncError> {
+    match crate::convert::items(v) {
+        Some(items) => items.iter().filter(|v| !v.is_nil()).map(|v| strval(cx, v)).collect(),
+        None if v.is_nil() => Ok(Vec::new()),
+        None => Ok(vec![strval(cx, v)?]),
+    }
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use borax_gotmpl::{FuncError, FuncMap, Type, Value};
 
 use super::args::{int, text};
-use super::{fits, fixed};
+use super::fixed;
 use crate::env::Env;
 
 /// A number below `n`, without bias.
@@ -37,7 +37,7 @@ pub(super) fn add(f: &mut FuncMap, env: &Arc<dyn Env>) {
         let env = Arc::clone(env);
         fixed(f, name, &[Int], move |cx, a| {
             let n = usize::try_from(int(&a[0])).unwrap_or(0);
-            fits(cx, n)?;
+            cx.make(n.saturating_mul(2))?;
             let alphabet = alphabet.as_bytes();
             let pick = |_| {
                 let i = below(env.as_ref(), alphabet.len() as u64);
@@ -50,7 +50,7 @@ pub(super) fn add(f: &mut FuncMap, env: &Arc<dyn Env>) {
     fixed(f, "randBytes", &[Int], move |cx, a| {
         let n = usize::try_from(int(&a[0]))
             .map_err(|_| FuncError::new("runtime error: makeslice: len out of range"))?;
-        fits(cx, n)?;
+        cx.make(n.saturating_mul(2))?;
         let mut buf = vec![0; n];
         source.random(&mut buf);
         Ok(Value::str(STANDARD.encode(buf)))

@@ -1,10 +1,14 @@
 //! Sprig's string functions. Strings are bytes, as Go's; lengths and cuts count bytes.
 
-use borax_gotmpl::{FuncError, FuncMap, Map, Str, Type, Value, quote, runes, sprint, sprintf};
+use std::collections::HashSet;
+
+use borax_gotmpl::{
+    Context, FuncError, FuncMap, Map, Str, Type, Value, quote, runes, sprint, sprintf,
+};
+use memchr::memmem;
 
 use super::args::{bytes, int, text};
-use super::{fixed, variadic};
-use crate::convert;
+use super::{fixed, strval, strvals, variadic};
 
 pub(super) fn add(f: &mut FuncMap) {
     use Type::{Any, Int, Str as S};
@@ -81,12 +85,12 @@ pub(super) fn add(f: &mut FuncMap) {
         let n = usize::try_from(int(&a[0]))
             .map_err(|_| FuncError::new("strings: negative Repeat count"))?;
         let s = bytes(&a[1]);
-        super::fits(cx, n.saturating_mul(s.len()))?;
+        cx.make(n.saturating_mul(s.len()))?;
         Ok(Value::str(s.repeat(n)))
     });
     for name in ["trimall", "trimAll"] {
         fixed(f, name, &[S, S], |_, a| {
-            let cut: Vec<char> = text(&a[0]).chars().collect();
+            let cut: HashSet<char> = text(&a[0]).chars().collect();
             Ok(Value::str(text(&a[1]).trim_matches(|c| cut.contains(&c))))
         });
     }
@@ -124,19 +128,31 @@ pub(super) fn add(f: &mut FuncMap) {
     });
     fixed(f, "hasPrefix", &[S, S], |_, a| Ok(Value::Bool(bytes(&a[1]).starts_with(bytes(&a[0])))));
     fixed(f, "hasSuffix", &[S, S], |_, a| Ok(Value::Bool(bytes(&a[1]).ends_with(bytes(&a[0])))));
-    variadic(f, "quote", &[Any], |_, a| {
-        let parts: Vec<String> =
-            a.iter().filter(|v| !v.is_nil()).map(|v| quote(convert::text(v).as_bytes())).collect();
-        Ok(Value::str(parts.join(" ")))
+    variadic(f, "quote", &[Any], |cx, a| {
+        let mut out = String::new();
+        for v in a.iter().filter(|v| !v.is_nil()) {
+            let text = strval(cx, v)?;
+            cx.make(out.len() + text.len() * 6)?;
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(&quote(text.as_bytes()));
+        }
+        Ok(Value::str(out))
     });
-    variadic(f, "squote", &[Any], |_, a| {
+    variadic(f, "squote", &[Any], |cx, a| {
         let mut out: Vec<u8> = Vec::new();
         for v in a.iter().filter(|v| !v.is_nil()) {
+            let mut room = cx.room();
+            room.take(out.len())?;
+            let text = sprint(std::slice::from_ref(v), room.left()).map_err(|_| room.over())?;
+            room.take(text.len())?;
+            cx.made(room)?;
             if !out.is_empty() {
                 out.push(b' ');
             }
             out.push(b'\'');
-            out.extend_from_slice(&print(v)?);
+            out.extend_from_slice(&text);
             out.push(b'\'');
         }
         Ok(Value::str(out))
@@ -144,8 +160,11 @@ pub(super) fn add(f: &mut FuncMap) {
     variadic(f, "cat", &[Any], |cx, a| {
         let kept: Vec<Value> = a.iter().filter(|v| !v.is_nil()).cloned().collect();
         let format = vec!["%v"; kept.len()].join(" ");
-        let out = sprintf(format.as_bytes(), &kept, cx.output_left());
-        Ok(Value::str(out.map_err(|_| FuncError::Limit("output"))?))
+        let mut room = cx.room();
+        let out = sprintf(format.as_bytes(), &kept, room.left()).map_err(|_| room.over())?;
+        room.take(out.len())?;
+        cx.made(room)?;
+        Ok(Value::str(out))
     });
     fixed(f, "indent", &[Int, S], |cx, a| indent(cx, int(&a[0]), bytes(&a[1]), false));
     fixed(f, "nindent", &[Int, S], |cx, a| indent(cx, int(&a[0]), bytes(&a[1]), true));
@@ -153,19 +172,21 @@ pub(super) fn add(f: &mut FuncMap) {
     fixed(f, "plural", &[S, S, Int], |_, a| {
         Ok(if int(&a[2]) == 1 { a[0].clone() } else { a[1].clone() })
     });
-    fixed(f, "toString", &[Any], |_, a| Ok(Value::Str(convert::text(&a[0]))));
-    fixed(f, "toStrings", &[Any], |_, a| Ok(Value::strings(strings(&a[0]))));
-    fixed(f, "join", &[S, Any], |_, a| {
-        let parts = strings(&a[1]);
+    fixed(f, "toString", &[Any], |cx, a| Ok(Value::Str(strval(cx, &a[0])?)));
+    fixed(f, "toStrings", &[Any], |cx, a| Ok(Value::strings(strvals(cx, &a[0])?)));
+    fixed(f, "join", &[S, Any], |cx, a| {
+        let parts = strvals(cx, &a[1])?;
+        let texts: usize = parts.iter().map(Str::len).fold(0, usize::saturating_add);
+        cx.make(texts.saturating_add(parts.len().saturating_mul(bytes(&a[0]).len())))?;
         let parts: Vec<&[u8]> = parts.iter().map(Str::as_bytes).collect();
         Ok(Value::str(parts.join(bytes(&a[0]))))
     });
-    fixed(f, "split", &[S, S], |_, a| Ok(numbered(split(bytes(&a[1]), bytes(&a[0]), -1))));
-    fixed(f, "splitn", &[S, Int, S], |_, a| {
-        Ok(numbered(split(bytes(&a[2]), bytes(&a[0]), int(&a[1]))))
+    fixed(f, "split", &[S, S], |cx, a| Ok(numbered(split(cx, bytes(&a[1]), bytes(&a[0]), -1)?)));
+    fixed(f, "splitn", &[S, Int, S], |cx, a| {
+        Ok(numbered(split(cx, bytes(&a[2]), bytes(&a[0]), int(&a[1]))?))
     });
-    fixed(f, "splitList", &[S, S], |_, a| {
-        Ok(Value::strings(split(bytes(&a[1]), bytes(&a[0]), -1)))
+    fixed(f, "splitList", &[S, S], |cx, a| {
+        Ok(Value::strings(split(cx, bytes(&a[1]), bytes(&a[0]), -1)?))
     });
     fixed(f, "snakecase", &[S], |_, a| Ok(Value::str(super::case::lower_words(&text(&a[0]), '_'))));
     fixed(f, "kebabcase", &[S], |_, a| Ok(Value::str(super::case::lower_words(&text(&a[0]), '-'))));
@@ -194,10 +215,6 @@ fn is_separator(c: char) -> bool {
 
 fn map_runes(v: &Value, mut f: impl FnMut(char) -> char) -> Value {
     Value::str(runes(bytes(v)).map(|(c, _)| f(c)).collect::<String>())
-}
-
-fn print(v: &Value) -> Result<Vec<u8>, FuncError> {
-    sprint(std::slice::from_ref(v), 64 << 20).map_err(|_| FuncError::Limit("output"))
 }
 
 pub(super) fn slice_bytes(s: &[u8], from: i64, to: i64) -> Result<Value, FuncError> {
@@ -246,7 +263,7 @@ fn abbreviate_both(offset: i64, width: i64, s: &[u8], simple: bool) -> Vec<u8> {
 }
 
 fn wrap(
-    cx: &mut borax_gotmpl::Context<'_>,
+    cx: &mut Context<'_>,
     s: &[u8],
     width: i64,
     separator: &[u8],
@@ -254,7 +271,7 @@ fn wrap(
 ) -> Result<Value, FuncError> {
     let separator = if separator.is_empty() { b"\n" } else { separator };
     let width = usize::try_from(width.max(1)).unwrap_or(usize::MAX);
-    super::fits(cx, (s.len() / width).saturating_mul(separator.len() + 1))?;
+    cx.make((s.len() / width).saturating_mul(separator.len() + 1))?;
     let mut out = Vec::new();
     let mut at = 0;
     while s.len() - at > width {
@@ -284,16 +301,11 @@ fn wrap(
     Ok(Value::str(out))
 }
 
-fn indent(
-    cx: &mut borax_gotmpl::Context<'_>,
-    spaces: i64,
-    s: &[u8],
-    newline: bool,
-) -> Result<Value, FuncError> {
+fn indent(cx: &mut Context<'_>, spaces: i64, s: &[u8], newline: bool) -> Result<Value, FuncError> {
     let n =
         usize::try_from(spaces).map_err(|_| FuncError::new("strings: negative Repeat count"))?;
     let lines = 1 + s.iter().filter(|&&b| b == b'\n').count();
-    super::fits(cx, s.len().saturating_add(n.saturating_mul(lines)))?;
+    cx.make(s.len().saturating_add(n.saturating_mul(lines)))?;
     let mut out = Vec::with_capacity(s.len() + n * lines + 1);
     if newline {
         out.push(b'\n');
@@ -309,53 +321,54 @@ fn indent(
 }
 
 pub(super) fn find(s: &[u8], needle: &[u8], from: usize) -> Option<usize> {
-    if needle.is_empty() {
-        return (from <= s.len()).then_some(from);
-    }
-    s.get(from..)?.windows(needle.len()).position(|w| w == needle).map(|i| i + from)
+    memmem::find(s.get(from..)?, needle).map(|i| i + from)
 }
 
-fn replace(
-    cx: &mut borax_gotmpl::Context<'_>,
-    s: &[u8],
-    old: &[u8],
-    new: &[u8],
-) -> Result<Value, FuncError> {
+fn replace(cx: &mut Context<'_>, s: &[u8], old: &[u8], new: &[u8]) -> Result<Value, FuncError> {
     let mut out = Vec::new();
-    let room = cx.output_left();
+    let mut room = cx.room();
+    room.take(s.len())?;
     if old.is_empty() {
         // Go puts the new text before every rune and at the end.
         let mut at = 0;
         for (_, width) in runes(s) {
+            room.take(new.len())?;
             out.extend_from_slice(new);
             out.extend_from_slice(&s[at..at + width]);
             at += width;
-            if out.len() > room {
-                return Err(FuncError::Limit("output"));
-            }
         }
+        room.take(new.len())?;
         out.extend_from_slice(new);
-        return Ok(Value::str(out));
-    }
-    let mut at = 0;
-    while let Some(found) = find(s, old, at) {
-        out.extend_from_slice(&s[at..found]);
-        out.extend_from_slice(new);
-        at = found + old.len();
-        if out.len() > room {
-            return Err(FuncError::Limit("output"));
+    } else {
+        let mut at = 0;
+        for found in memmem::find_iter(s, old) {
+            room.take(new.len())?;
+            out.extend_from_slice(&s[at..found]);
+            out.extend_from_slice(new);
+            at = found + old.len();
         }
+        out.extend_from_slice(&s[at..]);
     }
-    out.extend_from_slice(&s[at..]);
+    cx.made(room)?;
     Ok(Value::str(out))
 }
 
+/// What a part of a split text takes beside its bytes, as an entry of a map.
+pub(super) const PART: usize = 256;
+
 /// Go's `strings.SplitN`.
-pub(super) fn split(s: &[u8], sep: &[u8], n: i64) -> Vec<Str> {
+pub(super) fn split(
+    cx: &mut Context<'_>,
+    s: &[u8],
+    sep: &[u8],
+    n: i64,
+) -> Result<Vec<Str>, FuncError> {
     if n == 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let most = usize::try_from(n).unwrap_or(usize::MAX);
+    let mut room = cx.room();
+    room.take(s.len().saturating_add(PART))?;
     let mut out = Vec::new();
     let mut at = 0;
     if sep.is_empty() {
@@ -363,23 +376,26 @@ pub(super) fn split(s: &[u8], sep: &[u8], n: i64) -> Vec<Str> {
             if out.len() + 1 == most {
                 break;
             }
+            room.take(PART)?;
             out.push(Str::from(&s[at..at + width]));
             at += width;
         }
         if at < s.len() {
             out.push(Str::from(&s[at..]));
         }
-        return out;
+    } else {
+        for found in memmem::find_iter(s, sep) {
+            if out.len() + 1 >= most {
+                break;
+            }
+            room.take(PART)?;
+            out.push(Str::from(&s[at..found]));
+            at = found + sep.len();
+        }
+        out.push(Str::from(&s[at..]));
     }
-    while out.len() + 1 < most {
-        let Some(found) = find(s, sep, at) else {
-            break;
-        };
-        out.push(Str::from(&s[at..found]));
-        at = found + sep.len();
-    }
-    out.push(Str::from(&s[at..]));
-    out
+    cx.made(room)?;
+    Ok(out)
 }
 
 fn numbered(parts: Vec<Str>) -> Value {
@@ -388,13 +404,4 @@ fn numbered(parts: Vec<Str>) -> Value {
         map.set(format!("_{i}"), Value::Str(part));
     }
     Value::Map(map)
-}
-
-/// Sprig's `strslice`: anything as a list of strings, nils left out.
-pub(super) fn strings(v: &Value) -> Vec<Str> {
-    match convert::items(v) {
-        Some(items) => items.iter().filter(|v| !v.is_nil()).map(convert::text).collect(),
-        None if v.is_nil() => Vec::new(),
-        None => vec![convert::text(v)],
-    }
 }

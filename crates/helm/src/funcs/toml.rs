@@ -1,15 +1,26 @@
 //! `toToml` and `fromToml`: written as BurntSushi's encoder writes, read by the `toml` crate.
 
-use borax_gotmpl::{FuncMap, Map, Type, Value, format_float};
+use borax_gotmpl::{FuncError, FuncMap, Map, Room, Type, Value, format_float};
 
 use super::args::text;
 use super::fixed;
 use crate::convert::{MAX_DEPTH, items};
 
 pub(super) fn add(f: &mut FuncMap) {
-    fixed(f, "toToml", &[Type::Any], |_, a| Ok(Value::str(encode(&a[0]).unwrap_or_else(|e| e))));
-    fixed(f, "mustToToml", &[Type::Any], |_, a| Ok(Value::str(encode(&a[0])?)));
-    fixed(f, "fromToml", &[Type::Str], |_, a| {
+    for (name, must) in [("toToml", false), ("mustToToml", true)] {
+        fixed(f, name, &[Type::Any], move |cx, a| {
+            let mut room = cx.room();
+            let text = encode(&a[0], &mut room);
+            cx.made(room)?;
+            match text {
+                Ok(text) => Ok(Value::str(text)),
+                Err(FuncError::Message(words)) if !must => Ok(Value::str(words)),
+                Err(e) => Err(e),
+            }
+        });
+    }
+    fixed(f, "fromToml", &[Type::Str], |cx, a| {
+        super::json::room_to_read(cx, &a[0])?;
         let source = text(&a[0]);
         Ok(match source.parse::<toml::Table>() {
             Ok(table) => Value::Map(from_table(table)),
@@ -52,8 +63,8 @@ fn from_toml(v: toml::Value) -> Value {
     }
 }
 
-fn encode(v: &Value) -> Result<String, String> {
-    let mut out = Encoder { out: String::new() };
+fn encode(v: &Value, room: &mut Room) -> Result<String, FuncError> {
+    let mut out = Encoder { out: String::new(), room };
     out.value(&[], v, 0)?;
     Ok(out.out)
 }
@@ -66,7 +77,11 @@ enum Kind {
     Other,
 }
 
-fn kind(v: &Value) -> Result<Kind, String> {
+fn kind(v: &Value, room: &mut Room, depth: usize) -> Result<Kind, FuncError> {
+    if depth > MAX_DEPTH {
+        return Err("toml: value is nested too deep".into());
+    }
+    room.take(NODE)?;
     if v.is_nil() {
         return Ok(Kind::Nil);
     }
@@ -80,7 +95,7 @@ fn kind(v: &Value) -> Result<Kind, String> {
         Some(items) if !items.is_empty() => {
             let mut all = true;
             for item in &items {
-                match kind(item)? {
+                match kind(item, room, depth + 1)? {
                     Kind::Nil => return Err("toml: cannot encode array with nil element".into()),
                     Kind::Table => {}
                     _ => all = false,
@@ -120,11 +135,15 @@ fn quoted(s: &str) -> String {
     out
 }
 
-struct Encoder {
+struct Encoder<'r> {
     out: String,
+    room: &'r mut Room,
 }
 
-impl Encoder {
+/// What a step of the encoder takes.
+const NODE: usize = 64;
+
+impl Encoder<'_> {
     fn newline(&mut self) {
         if !self.out.is_empty() {
             self.out.push('\n');
@@ -135,11 +154,12 @@ impl Encoder {
         self.out.extend(std::iter::repeat_n("  ", path.len().saturating_sub(1)));
     }
 
-    fn value(&mut self, path: &[String], v: &Value, depth: usize) -> Result<(), String> {
+    fn value(&mut self, path: &[String], v: &Value, depth: usize) -> Result<(), FuncError> {
         if depth > MAX_DEPTH {
             return Err("toml: value is nested too deep".into());
         }
-        match kind(v)? {
+        self.room.take(NODE + path.iter().map(|k| 2 + k.len() * 6).sum::<usize>())?;
+        match kind(v, self.room, depth)? {
             Kind::Nil => {
                 if path.is_empty() {
                     return Err("toml: cannot encode nil".into());
@@ -183,12 +203,13 @@ impl Encoder {
     }
 
     /// The entries of a map: plain ones first, tables after.
-    fn sorted(v: &Value) -> Result<Vec<(String, Value)>, String> {
+    fn sorted(&mut self, v: &Value, depth: usize) -> Result<Vec<(String, Value)>, FuncError> {
         let entries = v.as_map().map(|m| m.snapshot()).unwrap_or_default();
         let (mut direct, mut tables) = (Vec::new(), Vec::new());
         for (k, v) in entries {
+            self.room.take(NODE + k.len())?;
             let entry = (k.to_text().into_owned(), v);
-            match kind(&entry.1)? {
+            match kind(&entry.1, self.room, depth)? {
                 Kind::Nil => {}
                 Kind::Table | Kind::Tables => tables.push(entry),
                 Kind::Other => direct.push(entry),
@@ -198,18 +219,19 @@ impl Encoder {
         Ok(direct)
     }
 
-    fn table(&mut self, path: &[String], v: &Value, depth: usize) -> Result<(), String> {
-        for (key, value) in Self::sorted(v)? {
+    fn table(&mut self, path: &[String], v: &Value, depth: usize) -> Result<(), FuncError> {
+        for (key, value) in self.sorted(v, depth)? {
             let path: Vec<String> = path.iter().cloned().chain([key]).collect();
             self.value(&path, &value, depth + 1)?;
         }
         Ok(())
     }
 
-    fn element(&mut self, v: &Value, depth: usize) -> Result<(), String> {
+    fn element(&mut self, v: &Value, depth: usize) -> Result<(), FuncError> {
         if depth > MAX_DEPTH {
             return Err("toml: value is nested too deep".into());
         }
+        self.room.take(NODE)?;
         match v {
             Value::Bool(b) => self.out.push_str(if *b { "true" } else { "false" }),
             Value::Int(n, _) => self.out.push_str(&n.to_string()),
@@ -225,10 +247,13 @@ impl Encoder {
                     self.out.push_str(".0");
                 }
             }
-            Value::Str(s) => self.out.push_str(&quoted(&s.to_text())),
+            Value::Str(s) => {
+                self.room.take(s.len().saturating_mul(6))?;
+                self.out.push_str(&quoted(&s.to_text()));
+            }
             Value::Map(_) => {
                 self.out.push('{');
-                for (i, (key, value)) in Self::sorted(v)?.into_iter().enumerate() {
+                for (i, (key, value)) in self.sorted(v, depth)?.into_iter().enumerate() {
                     if i > 0 {
                         self.out.push_str(", ");
                     }
@@ -246,7 +271,7 @@ impl Encoder {
                     return Ok(());
                 }
                 let Some(items) = items(v) else {
-                    return Err(format!("unsupported type: {}", crate::convert::kind(v)));
+                    return Err(format!("unsupported type: {}", crate::convert::kind(v)).into());
                 };
                 self.out.push('[');
                 for (i, item) in items.iter().enumerate() {

@@ -58,7 +58,7 @@ fn rendering(template: &str) -> Result<(), String> {
     let files = files.map(|(path, text)| (path.to_owned(), text.to_vec()));
     let chart = Arc::new(Chart::from_folder(files).unwrap());
     let mut options = Options::new("rel", Arc::new(FixedEnv::at(0)));
-    options.limits = Limits { depth: 2000, output: 1 << 20, steps: 1_000_000 };
+    options.limits = Limits { depth: 2000, output: 1 << 20, steps: 1_000_000, memory: 32 << 20 };
     render(&chart, &serde_json::Map::new(), &options).map(|_| ()).map_err(|e| e.to_string())
 }
 

@@ -25,7 +25,7 @@ const DEFAULT: &str = "Update from image update automation";
 const NAME: &str = "commit message";
 
 /// More than any message needs, and little enough that a template can't keep a clone that others wait for.
-const LIMITS: Limits = Limits { depth: 1_000, output: 1 << 20, steps: 1_000_000 };
+const LIMITS: Limits = Limits { depth: 1_000, output: 1 << 20, steps: 1_000_000, memory: 16 << 20 };
 
 const GUIDE: &str =
     "See: https://fluxcd.io/flux/components/image/imageupdateautomations/#message-template";
