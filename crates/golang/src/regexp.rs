@@ -45,7 +45,6 @@ pub fn expand(template: &str, found: &Captures<'_>, out: &mut Vec<u8>) {
         };
         let group = match name.parse::<usize>() {
             Ok(number) if is_number(name) => found.get(number),
-            _ if is_number(name) => None,
             _ => found.name(name),
         };
         out.extend_from_slice(group.map_or(&[][..], |group| group.as_bytes()));
@@ -54,9 +53,10 @@ pub fn expand(template: &str, found: &Captures<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(rest.as_bytes());
 }
 
-/// Go takes a name for a number when it is all digits and below 10^8.
+/// Go takes a name for a number when it is all digits, has nine at most, and no zero in front.
 fn is_number(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_digit()) && name.len() < 10
+    let has_zero = name.len() > 1 && name.starts_with('0');
+    name.bytes().all(|b| b.is_ascii_digit()) && name.len() < 10 && !has_zero
 }
 
 /// The name at the beginning of what follows a `$`, and the rest.

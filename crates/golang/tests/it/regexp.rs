@@ -24,6 +24,9 @@ fn templates_expand_as_in_go() {
         ("$ts_", ""),
         ("$0", "main-abc-123"),
         ("$9", ""),
+        // A number with a zero in front is a name, and no group has it.
+        ("$01", ""),
+        ("${00}", ""),
         ("$999999999999", ""),
         ("$$ts", "$ts"),
         ("$", "$"),
