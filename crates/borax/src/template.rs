@@ -190,5 +190,10 @@ fn write_files(rendered: &Rendered, options: &OutputOptions, dir: &Path) -> anyh
     }
     let lines: String =
         written.iter().map(|path| format!("wrote {}\n", dir.join(path).display())).collect();
-    crate::print(format!("{lines}\n").as_bytes())
+    let Some(pattern) = options.show_only.first() else {
+        return crate::print(format!("{lines}\n").as_bytes());
+    };
+    // As in Helm: everything went to the files, so nothing is left to choose from.
+    crate::print(lines.as_bytes())?;
+    bail!("could not find template {pattern} in chart")
 }

@@ -34,6 +34,23 @@ fn our_chart_renders_as_helm_renders_it() {
 }
 
 #[test]
+fn what_went_to_files_is_no_longer_there_to_be_shown() {
+    let Some(helm) = oracle::require("helm") else { return };
+    let outcome = |program: &std::ffi::OsStr| {
+        let dir = tempfile::tempdir().unwrap();
+        let flag = format!("--output-dir={}", dir.path().display());
+        let output = rendered(program, &[&flag, "--show-only=templates/service.yaml"]);
+        let told = String::from_utf8(output.stdout).unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        let folder = dir.path().display().to_string();
+        let last = error.lines().last().unwrap_or_default().to_ascii_lowercase();
+        assert!(dir.path().join("borax/templates/service.yaml").is_file());
+        (output.status.code(), told.replace(&folder, "DIR"), last)
+    };
+    assert_eq!(outcome(env!("CARGO_BIN_EXE_borax").as_ref()), outcome(helm.as_os_str()));
+}
+
+#[test]
 fn what_is_not_supported_is_named() {
     for (flag, name) in [
         ("--post-renderer=x", "--post-renderer"),
