@@ -71,8 +71,9 @@ impl Applier {
             Err(error) => return Err(query_failed(&error)),
         };
         let mut fate = self.known_fate(entry);
-        for _ in 0..2 {
-            let uid = match fate {
+        // Each time that it was made anew meanwhile costs a read and a deletion.
+        for _ in 0..6 {
+            let uid = match fate.take() {
                 Some(Fate::Skip) => return Ok(Action::Skipped),
                 Some(Fate::Gone) => {
                     cluster.live().forget(id);
@@ -89,24 +90,11 @@ impl Applier {
             match delete(cluster, &resource, id, Some(&uid)).await {
                 Ok(()) => return Ok(Action::Deleted),
                 Err(error) if error.is_not_found() => return Ok(Action::Deleted),
-                // It was made anew since: look at the new one.
-                Err(error) if error.reason() == "Conflict" => {
-                    let read = cluster.get(&resource.path(&id.namespace, Some(&id.name))).await;
-                    fate = Some(self.fate(read).map_err(|error| query_failed(&error))?);
-                }
+                Err(error) if error.reason() == "Conflict" => {}
                 Err(error) => return Err(format!("delete failed: {error}")),
             }
         }
-        match fate {
-            Some(Fate::Skip) => Ok(Action::Skipped),
-            Some(Fate::Gone) => Ok(Action::Deleted),
-            Some(Fate::Delete(uid)) => match delete(cluster, &resource, id, Some(&uid)).await {
-                Ok(()) => Ok(Action::Deleted),
-                Err(error) if error.is_not_found() => Ok(Action::Deleted),
-                Err(error) => Err(format!("delete failed: {error}")),
-            },
-            None => Err("delete failed: the object changes faster than it can be read".to_owned()),
-        }
+        Err("delete failed: the object changes faster than it can be read".to_owned())
     }
 
     /// What the store says; `None` when it says nothing, which does not mean that the object is gone.
@@ -146,10 +134,14 @@ impl Applier {
         for change in changes.entries.iter().filter(|change| change.action == Action::Deleted) {
             let id = &change.entry.id;
             let discovery = self.cluster().discovery();
-            // A kind that is not served any more has no objects.
-            let Ok(resource) = discovery.resolve_kind(self.cluster(), &id.group_kind()).await
-            else {
-                continue;
+            let resource = match discovery.resolve_kind(self.cluster(), &id.group_kind()).await {
+                Ok(resource) => resource,
+                // Nobody can say that it is gone.
+                Err(DiscoveryError::Request(_)) => {
+                    return Err(WaitError::Termination(id.clone()));
+                }
+                // A kind that is not served any more has no objects.
+                Err(DiscoveryError::NoMatch { .. } | DiscoveryError::NoKind(..)) => continue,
             };
             let left = deadline.saturating_duration_since(Instant::now());
             follow::gone(self.cluster(), &resource, id, None, left).await?;

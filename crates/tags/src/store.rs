@@ -67,15 +67,17 @@ impl TagStore {
             Ok(store)
         };
         // Some damage ends in a panic of the library.
-        let first = catch_unwind(create)
-            .unwrap_or_else(|_| Err(redb::Error::Corrupted("it can't be read".to_owned())));
-        let again = match first {
+        let attempt = || {
+            catch_unwind(create)
+                .unwrap_or_else(|_| Err(redb::Error::Corrupted("it can't be read".to_owned())))
+        };
+        let again = match attempt() {
             Err(redb::Error::DatabaseAlreadyOpen) => Err(redb::Error::DatabaseAlreadyOpen),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the tag database is made anew");
                 // Where it can't be removed, it can't be made either, and that says why.
                 let _ = fs::remove_file(path);
-                create()
+                attempt()
             }
             made => made,
         };

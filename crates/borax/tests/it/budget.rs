@@ -108,9 +108,12 @@ async fn a_kustomization_stays_within_its_budget_of_requests() {
     counted.kube.merge(&Ref::git("counted", "source"), often).await;
     requests(&mut counted.log).await;
     let fetches = world.server.count();
-    while world.server.count() < fetches + 5 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let fetched = async {
+        while world.server.count() < fetches + 5 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), fetched).await.expect("it looks five times");
     let idle: Vec<_> = counted.log.take().unwrap();
     let idle: Vec<_> =
         idle.into_iter().filter(|request| request.agent.starts_with("borax")).collect();
