@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use borax_api::kustomize::ValuesKind;
+use borax_api::meta::{DependencyReference, KubeConfigReference};
 use borax_kubeio::Drift;
 use borax_reconcile::{Backoff, Key, Queue, Trigger};
 use kube::core::object::HasStatus;
@@ -27,17 +28,38 @@ pub trait Consumer:
     + Sync
     + 'static
 {
-    /// Whether it depends on the object of its kind with `key`.
-    fn depends_on(&self, key: &Key) -> bool;
+    /// `spec.dependsOn`.
+    fn dependencies(&self) -> &[DependencyReference];
 
-    /// Whether it takes values from, or connects with, the ConfigMap or Secret.
-    fn reads(&self, kind: ValuesKind, config: &Key) -> bool;
+    /// `spec.kubeConfig`.
+    fn kube_config(&self) -> Option<&KubeConfigReference>;
+
+    /// Whether it takes values from a ConfigMap or Secret of its namespace.
+    fn takes_values(&self, kind: ValuesKind, name: &str) -> bool;
 
     /// Whether it corrects, or tells of, drift of what it made.
     fn minds_drift(&self) -> bool;
 
     /// `spec.interval`.
     fn interval(&self) -> Duration;
+
+    /// Whether it depends on the object of its kind with `key`.
+    fn depends_on(&self, key: &Key) -> bool {
+        let own = self.meta().namespace.as_deref().unwrap_or_default();
+        self.dependencies().iter().any(|dependency| {
+            dependency.namespace_or(own) == &*key.namespace && *dependency.name == *key.name
+        })
+    }
+
+    /// Whether it takes values from, or connects with, the ConfigMap or Secret.
+    fn reads(&self, kind: ValuesKind, config: &Key) -> bool {
+        let connects = || {
+            let secret = self.kube_config().and_then(|config| config.secret_ref.as_ref());
+            kind == ValuesKind::Secret && secret.is_some_and(|secret| *secret.name == *config.name)
+        };
+        self.meta().namespace.as_deref().unwrap_or_default() == &*config.namespace
+            && (self.takes_values(kind, &config.name) || connects())
+    }
 }
 
 /// What is remembered of an object between turns. Losing it costs a reconciliation, nothing else.

@@ -113,6 +113,20 @@ where
         is_ours.then(|| (Arc::clone(&object), length()))
     }
 
+    /// As [`Self::begin`], for a kind that leaves nothing behind: what is being deleted is let go, and what stays gets
+    /// Flux's finalizer.
+    ///
+    /// # Errors
+    /// There is nothing to reconcile, or the finalizer could not be written: what the turn comes to.
+    pub async fn admit(&self, key: &Key) -> Result<(Arc<K>, Length), Outcome> {
+        let Some((object, length)) = self.begin(key) else { return Err(Outcome::Forget) };
+        if object.meta().deletion_timestamp.is_some() {
+            return Err(self.let_go(&object).await);
+        }
+        self.add_finalizer(&object).await?;
+        Ok((object, length))
+    }
+
     /// Writes a status, unless it differs from what is known in nothing but times.
     ///
     /// # Errors

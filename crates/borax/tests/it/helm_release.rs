@@ -80,6 +80,16 @@ async fn a_chart_is_installed_upgraded_and_uninstalled_and_helm_reads_its_record
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_suspended_was_seen_all_the_same() {
+    let Some(app) = Release::start("release-seen", &FILES, "").await else { return };
+    let change = json!({"spec": {"suspend": true, "values": {"greeting": "two"}}});
+    app.kube.merge(&app.release, change).await;
+    let seen = app.kube.reconcile(&app.release).await;
+    assert_eq!(seen["status"]["observedGeneration"], seen["metadata"]["generation"]);
+    assert_eq!(seen["status"]["history"][0]["version"], 1, "nothing else was done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn values_come_from_config_maps_and_secrets_and_follow_them() {
     let Some(world) = World::shared().await else { return };
     let more = "valuesFrom:\n- kind: ConfigMap\n  name: values\n- kind: Secret\n  name: secret\n  valuesKey: word\n  targetPath: greeting\n";

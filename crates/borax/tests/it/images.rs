@@ -122,6 +122,32 @@ async fn tags_are_scanned_and_the_latest_is_chosen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_suspended_was_seen_all_the_same() {
+    let Some(world) = World::shared().await else { return };
+    let kube = world.kube().await;
+    let registry = Registry::start(RegistryOptions::default());
+    push(&registry, "org/app", &["1.0.0"]);
+    kube.apply(&namespace("img-seen")).await;
+    let spec = json!({"image": format!("{}/org/app", registry.host()), "interval": "1h"});
+    kube.apply_value(object("ImageRepository", "img-seen", "app", spec)).await;
+    let spec = json!({
+        "imageRepositoryRef": {"name": "app"}, "policy": {"semver": {"range": "1.x"}},
+    });
+    kube.apply_value(object("ImagePolicy", "img-seen", "app", spec)).await;
+    let (repository, policy) =
+        (image_repository("img-seen", "app"), image_policy("img-seen", "app"));
+    until_latest(&kube, &policy, "1.0.0").await;
+    push(&registry, "org/app", &["1.1.0"]);
+    for id in [&policy, &repository] {
+        kube.merge(id, json!({"spec": {"suspend": true}})).await;
+        let seen = kube.reconcile(id).await;
+        assert_eq!(seen["status"]["observedGeneration"], seen["metadata"]["generation"]);
+        assert_eq!(status_of(&seen, "Ready"), Some("True"));
+    }
+    assert_eq!(scanned(&kube.get(&repository).await.unwrap()), 1, "nothing else was done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_fails_is_told_of_and_the_last_scan_kept() {
     let Some(world) = World::shared().await else { return };
     let kube = world.kube().await;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use borax_api::helm::{ChartRefKind, HelmRelease};
 use borax_api::kustomize::ValuesKind;
+use borax_api::meta::{DependencyReference, KubeConfigReference};
 use borax_reconcile::{Key, Queue, Trigger};
-use kube::ResourceExt;
 
 use super::HelmReleaseReconciler;
 use super::gate::source_ref;
@@ -24,24 +24,16 @@ fn has_source(object: &HelmRelease, kind: ChartRefKind, source: &Key) -> bool {
 }
 
 impl Consumer for HelmRelease {
-    fn depends_on(&self, key: &Key) -> bool {
-        let own = self.namespace().unwrap_or_default();
-        self.spec.depends_on.iter().any(|dependency| {
-            *dependency.namespace_or(&own) == *key.namespace && *dependency.name == *key.name
-        })
+    fn dependencies(&self) -> &[DependencyReference] {
+        &self.spec.depends_on
     }
 
-    fn reads(&self, kind: ValuesKind, config: &Key) -> bool {
-        if self.namespace().unwrap_or_default() != *config.namespace {
-            return false;
-        }
-        let mut values = self.spec.values_from.iter();
-        let takes = values.any(|from| from.kind == kind && *from.name == *config.name);
-        let connects = kind == ValuesKind::Secret
-            && self.spec.kube_config.as_ref().is_some_and(|kube_config| {
-                kube_config.secret_ref.as_ref().is_some_and(|secret| *secret.name == *config.name)
-            });
-        takes || connects
+    fn kube_config(&self) -> Option<&KubeConfigReference> {
+        self.spec.kube_config.as_ref()
+    }
+
+    fn takes_values(&self, kind: ValuesKind, name: &str) -> bool {
+        self.spec.values_from.iter().any(|from| from.kind == kind && from.name == name)
     }
 
     fn minds_drift(&self) -> bool {

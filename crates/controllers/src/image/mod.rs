@@ -12,6 +12,7 @@
 pub mod access;
 pub mod automation;
 pub mod policy;
+mod reflected;
 pub mod repository;
 pub mod summary;
 pub mod tags;

@@ -31,6 +31,17 @@ impl Problem {
     }
 }
 
+/// An event to be told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telling {
+    /// Whether it is a warning.
+    pub kind: EventKind,
+    /// Its reason: that of the Ready condition.
+    pub reason: String,
+    /// What a person should know.
+    pub message: String,
+}
+
 /// What is going on; Ready says so too, unless it has something to say already.
 pub fn progressing(conditions: &mut Vec<Condition>, generation: i64, message: &str, now: Time) {
     remove_condition(conditions, types::STALLED);
@@ -73,7 +84,7 @@ pub fn failed(conditions: &mut Vec<Condition>, generation: i64, problem: &Proble
 
 /// The event that the change of an object's conditions is worth: it became ready, is ready in another way, or failed in
 /// another way.
-pub fn event(before: &[Condition], after: &[Condition]) -> Option<(EventKind, String, String)> {
+pub fn event(before: &[Condition], after: &[Condition]) -> Option<Telling> {
     let ready = find_condition(after, types::READY)?;
     let old = find_condition(before, types::READY);
     let is_news = old.is_none_or(|old| {
@@ -83,7 +94,7 @@ pub fn event(before: &[Condition], after: &[Condition]) -> Option<(EventKind, St
         ConditionStatus::True => EventKind::Normal,
         _ => EventKind::Warning,
     };
-    is_news.then(|| (kind, ready.reason.clone(), ready.message.clone()))
+    is_news.then(|| Telling { kind, reason: ready.reason.clone(), message: ready.message.clone() })
 }
 
 /// Whether conditions say that the object is as it should be.
@@ -123,7 +134,7 @@ mod tests {
         succeeded(&mut c, 1, "successful scan", now);
         assert_eq!(shown(&c), ["Ready=True Succeeded: successful scan"]);
         let told = event(&before, &c).unwrap();
-        assert_eq!((told.0, told.2.as_str()), (EventKind::Normal, "successful scan"));
+        assert_eq!((told.kind, told.message.as_str()), (EventKind::Normal, "successful scan"));
         assert_eq!(event(&c, &c), None);
 
         progressing(&mut c, 2, "processing object: new generation 1 -> 2", now);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use borax_api::kustomize::{Kustomization, SourceKind, ValuesKind};
-use borax_api::meta::Artifact;
+use borax_api::meta::{Artifact, DependencyReference, KubeConfigReference};
 use borax_reconcile::{Key, Queue, Trigger};
 use kube::ResourceExt;
 
@@ -39,26 +39,19 @@ fn has_news(object: &Kustomization, memory: &Memory, artifact: Option<&Artifact>
 }
 
 impl Consumer for Kustomization {
-    fn depends_on(&self, key: &Key) -> bool {
-        let own = self.namespace().unwrap_or_default();
-        self.spec.depends_on.iter().any(|dependency| {
-            *dependency.namespace_or(&own) == *key.namespace && *dependency.name == *key.name
-        })
+    fn dependencies(&self) -> &[DependencyReference] {
+        &self.spec.depends_on
     }
 
-    fn reads(&self, kind: ValuesKind, config: &Key) -> bool {
-        if self.namespace().unwrap_or_default() != *config.namespace {
-            return false;
-        }
-        let substitutes = self.spec.post_build.as_ref().is_some_and(|post_build| {
+    fn kube_config(&self) -> Option<&KubeConfigReference> {
+        self.spec.kube_config.as_ref()
+    }
+
+    fn takes_values(&self, kind: ValuesKind, name: &str) -> bool {
+        self.spec.post_build.as_ref().is_some_and(|post_build| {
             let mut from = post_build.substitute_from.iter();
-            from.any(|from| from.kind == kind && *from.name == *config.name)
-        });
-        let connects = kind == ValuesKind::Secret
-            && self.spec.kube_config.as_ref().is_some_and(|kube_config| {
-                kube_config.secret_ref.as_ref().is_some_and(|secret| *secret.name == *config.name)
-            });
-        substitutes || connects
+            from.any(|from| from.kind == kind && from.name == name)
+        })
     }
 
     fn minds_drift(&self) -> bool {

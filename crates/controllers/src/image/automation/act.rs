@@ -15,9 +15,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Failure, Work};
+use super::decide::{Work, source_problem};
 use super::desks::DeskKey;
 use super::message::{MessageError, render};
+use crate::image::summary::Problem;
 use crate::machine::Machine;
 use crate::shared::Shared;
 use crate::source::git::{login, refuse_unsupported};
@@ -41,22 +42,22 @@ pub(super) async fn act(
     key: &Key,
     object: &ImageUpdateAutomation,
     work: Work,
-) -> Result<Done, Failure> {
+) -> Result<Done, Problem> {
     let spec = &work.source.spec;
     refuse_unsupported(spec).map_err(|problem| {
-        Failure::stalled(reasons::INVALID_SOURCE_CONFIGURATION, problem.message)
+        Problem::stalled(reasons::INVALID_SOURCE_CONFIGURATION, problem.message)
     })?;
     let url = RemoteUrl::parse(&spec.url)
-        .map_err(|error| Failure::source(format!("failed to parse URL '{}': {error}", spec.url)))?;
+        .map_err(|error| source_problem(format!("failed to parse URL '{}': {error}", spec.url)))?;
     let login = login::login(shared, &work.source, &url).await.map_err(|problem| match problem
         .reason
         .as_str()
     {
-        source_reasons::INVALID_PROVIDER_CONFIGURATION => Failure::stalled(
+        source_reasons::INVALID_PROVIDER_CONFIGURATION => Problem::stalled(
             reasons::INVALID_SOURCE_CONFIGURATION,
             format!("{}: invalid source configuration", problem.message),
         ),
-        _ => Failure::source(problem.message),
+        _ => source_problem(problem.message),
     })?;
     let signer = signer(shared, object, &work).await?;
     let desk =
@@ -96,10 +97,10 @@ pub(super) async fn act(
     });
     let (proposed, problems, removed) = proposing
         .await
-        .map_err(|error| Failure::retry(reasons::GIT_OPERATION_FAILED, error.to_string()))?;
+        .map_err(|error| Problem::new(reasons::GIT_OPERATION_FAILED, error.to_string()))?;
     match (proposed, removed) {
         (Ok(proposed), _) => Ok(Done { proposed, problems }),
-        (Err(_), Some(removed)) => Err(Failure::stalled(reasons::REMOVED_TEMPLATE_FIELD, removed)),
+        (Err(_), Some(removed)) => Err(Problem::stalled(reasons::REMOVED_TEMPLATE_FIELD, removed)),
         (Err(error), None) => {
             let reason = match error {
                 ProposeError::Apply(_) => reasons::UPDATE_FAILED,
@@ -107,7 +108,7 @@ pub(super) async fn act(
                     reasons::GIT_OPERATION_FAILED
                 }
             };
-            Err(Failure::retry(reason, error.to_string()))
+            Err(Problem::new(reason, error.to_string()))
         }
     }
 }
@@ -122,21 +123,21 @@ async fn signer(
     shared: &Arc<Shared>,
     object: &ImageUpdateAutomation,
     work: &Work,
-) -> Result<Option<Signer>, Failure> {
+) -> Result<Option<Signer>, Problem> {
     let Some(key) = &work.git.commit.signing_key else { return Ok(None) };
     let name = &key.secret_ref.name;
     let namespace = object.namespace().unwrap_or_default();
     let secrets = Api::<Secret>::namespaced(shared.cluster.client(), &namespace);
     let secret = secrets.get(name).await.map_err(|error| {
         let cause = secrets::message(error);
-        Failure::source(format!("could not find signing key secret '{name}': {cause}"))
+        source_problem(format!("could not find signing key secret '{name}': {cause}"))
     })?;
     let format = match key.type_.unwrap_or_default() {
         SigningKeyType::Gpg => KeyFormat::Gpg,
         SigningKeyType::Ssh => KeyFormat::Ssh,
     };
     let data = secrets::data(secret);
-    Signer::from_secret(format, name, &data).map(Some).map_err(Failure::source)
+    Signer::from_secret(format, name, &data).map(Some).map_err(source_problem)
 }
 
 /// The change: marked values get the latest images.

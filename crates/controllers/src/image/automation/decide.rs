@@ -15,6 +15,8 @@ use borax_image::setters::Policies;
 use borax_source::git::{Reference, Refspec};
 use kube::ResourceExt;
 
+use crate::image::summary::Problem;
+
 /// The longest push option: a frame of Git's protocol holds no more.
 const MAX_OPTION: usize = 60_000;
 
@@ -43,31 +45,10 @@ pub(super) struct Work {
     pub(super) unless: Option<String>,
 }
 
-/// Why nothing came of a turn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    /// The condition's reason.
-    pub(super) reason: &'static str,
-    /// The condition's message.
-    pub(super) message: String,
-    /// Whether only a change of the object helps.
-    pub(super) stalled: bool,
-}
-
-impl Failure {
-    pub(super) fn retry(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), stalled: false }
-    }
-
-    pub(super) fn stalled(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), stalled: true }
-    }
-
-    /// The source's manager could not be set up.
-    pub(super) fn source(message: impl std::fmt::Display) -> Self {
-        let message = format!("failed configuring source manager: {message}");
-        Self::retry(reasons::SOURCE_MANAGER_FAILED, message)
-    }
+/// The source's manager could not be set up.
+pub(super) fn source_problem(message: impl std::fmt::Display) -> Problem {
+    let message = format!("failed configuring source manager: {message}");
+    Problem::new(reasons::SOURCE_MANAGER_FAILED, message)
 }
 
 /// What was observed.
@@ -84,14 +65,14 @@ pub(super) struct Observed {
 ///
 /// # Errors
 /// The object, or what it refers to, does not make a plan.
-pub(super) fn decide(object: &ImageUpdateAutomation, seen: Observed) -> Result<Work, Failure> {
+pub(super) fn decide(object: &ImageUpdateAutomation, seen: Observed) -> Result<Work, Problem> {
     let namespace = object.namespace().unwrap_or_default();
     let spec = &object.spec;
     let (policies, observed) = latest(&namespace, &seen.policies, spec.policy_selector.as_ref())?;
     let reference = &spec.source_ref;
     let Some(git) = spec.git.clone() else {
         let kind = reference.kind;
-        return Err(Failure::stalled(
+        return Err(Problem::stalled(
             reasons::INVALID_SOURCE_CONFIGURATION,
             format!(
                 "source kind '{kind}' necessitates field .spec.git: invalid source configuration"
@@ -100,7 +81,7 @@ pub(super) fn decide(object: &ImageUpdateAutomation, seen: Observed) -> Result<W
     };
     let source_namespace = reference.namespace_or(&namespace);
     if seen.no_cross_namespace_refs && source_namespace != namespace {
-        return Err(Failure::stalled(
+        return Err(Problem::stalled(
             common::ACCESS_DENIED,
             format!(
                 "can't access '{}/{source_namespace}/{}', cross-namespace references have been blocked",
@@ -109,7 +90,7 @@ pub(super) fn decide(object: &ImageUpdateAutomation, seen: Observed) -> Result<W
         ));
     }
     let Some(source) = seen.source else {
-        return Err(Failure::source(format!(
+        return Err(source_problem(format!(
             "referenced git repository does not exist: GitRepository.source.toolkit.fluxcd.io \"{}\" not found",
             reference.name
         )));
@@ -126,12 +107,12 @@ pub(super) fn decide(object: &ImageUpdateAutomation, seen: Observed) -> Result<W
         "" => Vec::new(),
         text => vec![Refspec::parse(text).map_err(|error| {
             let message = format!("failed to update source: failed to push to remote: {error}");
-            Failure::retry(reasons::GIT_OPERATION_FAILED, message)
+            Problem::new(reasons::GIT_OPERATION_FAILED, message)
         })?],
     };
     let options = push_options(&push.options)?;
     let Some(update) = &spec.update else {
-        return Err(Failure::stalled(reasons::INVALID_UPDATE_STRATEGY, "no update strategy"));
+        return Err(Problem::stalled(reasons::INVALID_UPDATE_STRATEGY, "no update strategy"));
     };
     match update.strategy.unwrap_or_default() {
         UpdateStrategyName::Setters => {}
@@ -171,13 +152,13 @@ fn latest(
     namespace: &str,
     policies: &[Arc<ImagePolicy>],
     selector: Option<&LabelSelector>,
-) -> Result<(Policies, BTreeMap<String, ImageRef>), Failure> {
+) -> Result<(Policies, BTreeMap<String, ImageRef>), Problem> {
     let (mut by_setter, mut by_name) = (Policies::new(), BTreeMap::new());
     for policy in policies {
         let chosen = selector.map_or(Ok(true), |selector| matches(selector, policy.labels()));
         let chosen = chosen.map_err(|error| {
             let message = format!("failed to parse policy selector: {error}");
-            Failure::stalled(reasons::INVALID_POLICY_SELECTOR, message)
+            Problem::stalled(reasons::INVALID_POLICY_SELECTOR, message)
         })?;
         let latest = policy.status.as_ref().and_then(|status| status.latest_ref.clone());
         if let Some(latest) = latest.filter(|_| chosen) {
@@ -224,25 +205,25 @@ fn matches(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> Resul
 }
 
 /// The branch to push to: the one that is named, else the one that is checked out.
-fn push_branch(git: &GitSpec, checkout: &GitRepositoryRef) -> Result<String, Failure> {
+fn push_branch(git: &GitSpec, checkout: &GitRepositoryRef) -> Result<String, Problem> {
     let named = git.push.as_ref().map(|push| push.branch.clone()).unwrap_or_default();
     if !named.is_empty() {
         return Ok(named);
     }
     if checkout.branch.is_empty() {
-        return Err(Failure::source(
+        return Err(source_problem(
             "push spec not provided, and cannot be inferred from .spec.git.checkout.ref or GitRepository .spec.ref",
         ));
     }
     Ok(checkout.branch.clone())
 }
 
-fn push_options(options: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
+fn push_options(options: &BTreeMap<String, String>) -> Result<Vec<String>, Problem> {
     let option = |(key, value): (&String, &String)| {
         let option = format!("{key}={value}");
         if option.contains(['\n', '\0']) || option.len() > MAX_OPTION {
             let key = key.escape_debug();
-            return Err(Failure::source(format!(
+            return Err(source_problem(format!(
                 "push option '{key}' has a line break or more than {MAX_OPTION} bytes, which Git can't send"
             )));
         }

@@ -32,8 +32,8 @@ use borax_reconcile::{Key, Outcome, Queue, Reconciler, Trigger, Turn};
 use borax_source::git::Proposed;
 use kube::ResourceExt;
 
-use self::decide::{Failure, Observed, Work, decide};
-use self::report::Telling;
+use self::decide::{Observed, Work, decide};
+use super::summary::{Problem, Telling};
 use crate::owned::{Names, Owned};
 use crate::shared::{Shared, now};
 use crate::store::{Change, key_of};
@@ -140,7 +140,7 @@ impl AutomationReconciler {
                 let acting = act::act(&self.shared, key, object, work.clone());
                 turn.park(acting).await.map(|done| (work, done))
             }
-            Err(failure) => Err(failure),
+            Err(problem) => Err(problem),
         };
         status.last_automation_run_time = Some(started);
         if let Some(requested) = object.annotations().get(RECONCILE_REQUEST) {
@@ -153,10 +153,10 @@ impl AutomationReconciler {
                 let telling = report::succeeded(&before, &mut status, generation, outcome, now());
                 (Outcome::After(object.spec.interval.into()), telling)
             }
-            Err(failure) => {
-                tracing::error!(object = %key, reason = failure.reason, "{}", failure.message);
-                let telling = report::failed(&before, &mut status, generation, &failure, now());
-                (if failure.stalled { Outcome::Done } else { Outcome::Backoff }, telling)
+            Err(problem) => {
+                tracing::error!(object = %key, reason = problem.reason, "{}", problem.message);
+                let telling = report::failed(&before, &mut status, generation, &problem, now());
+                (if problem.is_stalled { Outcome::Done } else { Outcome::Backoff }, telling)
             }
         };
         if let Err(outcome) = self.owned.status(object, &status).await {
@@ -198,13 +198,10 @@ impl Reconciler for AutomationReconciler {
     const KIND: &'static str = "imageupdateautomation";
 
     async fn reconcile(&self, key: Key, turn: Turn) -> Outcome {
-        let Some((object, _length)) = self.owned.begin(&key) else { return Outcome::Forget };
-        if object.metadata.deletion_timestamp.is_some() {
-            return self.owned.let_go(&object).await;
-        }
-        if let Err(outcome) = self.owned.add_finalizer(&object).await {
-            return outcome;
-        }
+        let (object, _length) = match self.owned.admit(&key).await {
+            Ok(admitted) => admitted,
+            Err(outcome) => return outcome,
+        };
         if object.spec.suspend {
             return self.suspended(&key, &object).await;
         }
@@ -215,10 +212,10 @@ impl Reconciler for AutomationReconciler {
         let Some(object) = self.owned.store().get(&key) else { return };
         let before = object.status.clone().unwrap_or_default();
         let mut status = before.clone();
-        let failure =
-            Failure::retry(reasons::FAILED, format!("internal error, please report it: {message}"));
+        let problem =
+            Problem::new(reasons::FAILED, format!("internal error, please report it: {message}"));
         let generation = object.metadata.generation.unwrap_or_default();
-        report::failed(&before, &mut status, generation, &failure, now());
+        report::failed(&before, &mut status, generation, &problem, now());
         // What stands in the way of the report is in the log.
         let _ = self.owned.status(&object, &status).await;
     }

@@ -4,14 +4,12 @@
 //! (`reconcile`, `notify`), fluxcd/pkg `runtime/reconcile/result.go`.
 
 use borax_api::image::ImageUpdateAutomationStatus as Status;
-use borax_api::meta::{
-    Condition, ConditionStatus, Time, condition_types as types, find_condition, is_condition_true,
-    reasons, remove_condition, set_condition,
-};
+use borax_api::meta::{ConditionStatus, Time, condition_types as types, find_condition, reasons};
 use borax_kubeio::EventKind;
 use borax_source::git::{Proposed, Pushed};
 
-use super::decide::{Failure, Work};
+use super::decide::Work;
+use crate::image::summary::{self, Problem, Telling};
 
 /// The message of a successful turn.
 const UP_TO_DATE: &str = "repository up-to-date";
@@ -19,29 +17,11 @@ const UP_TO_DATE: &str = "repository up-to-date";
 /// How many left values a message names.
 const NAMED: usize = 5;
 
-/// An event to be told.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Telling {
-    pub(super) kind: EventKind,
-    pub(super) reason: String,
-    pub(super) message: String,
-}
-
 /// The status while a new generation is being worked on.
 pub(super) fn progressing(status: &mut Status, generation: i64, now: Time) {
     let message =
         format!("processing object: new generation {} -> {generation}", status.observed_generation);
-    remove_condition(&mut status.conditions, types::STALLED);
-    let set = |status: &mut Status, type_, value| {
-        let condition =
-            Condition::new(type_, value, reasons::PROGRESSING, message.as_str(), generation);
-        set_condition(&mut status.conditions, condition, now);
-    };
-    set(status, types::RECONCILING, ConditionStatus::True);
-    let ready = find_condition(&status.conditions, types::READY);
-    if ready.is_none_or(|ready| ready.status == ConditionStatus::Unknown) {
-        set(status, types::READY, ConditionStatus::Unknown);
-    }
+    summary::progressing(&mut status.conditions, generation, &message, now);
 }
 
 /// The status after a turn that worked; what to tell.
@@ -75,18 +55,9 @@ pub(super) fn succeeded(
         _ => left(problems),
     };
     status.observed_generation = generation;
-    remove_condition(&mut status.conditions, types::STALLED);
-    remove_condition(&mut status.conditions, types::RECONCILING);
-    let ready = Condition::new(
-        types::READY,
-        ConditionStatus::True,
-        reasons::SUCCEEDED,
-        message.as_str(),
-        generation,
-    );
-    set_condition(&mut status.conditions, ready, now);
+    summary::succeeded(&mut status.conditions, generation, &message, now);
     let message = match proposed {
-        Proposed::Pushed(pushed) => summary(pushed, work),
+        Proposed::Pushed(pushed) => told_of(pushed, work),
         _ if is_ready(before) => return None,
         _ => message,
     };
@@ -108,7 +79,7 @@ fn left(problems: &[String]) -> String {
 }
 
 /// `pushed commit '…' to branch '…'`, and the commit's message.
-fn summary(pushed: &Pushed, work: &Work) -> String {
+fn told_of(pushed: &Pushed, work: &Work) -> String {
     let short = pushed.commit.get(..7).unwrap_or(&pushed.commit);
     let mut text = format!("pushed commit '{short}' to branch '{}'", work.branch);
     if !work.refspecs.is_empty() {
@@ -127,44 +98,18 @@ pub(super) fn failed(
     before: &Status,
     status: &mut Status,
     generation: i64,
-    failure: &Failure,
+    problem: &Problem,
     now: Time,
 ) -> Option<Telling> {
-    let Failure { reason, message, stalled } = failure;
-    if *stalled {
+    if problem.is_stalled {
         status.observed_generation = generation;
-        remove_condition(&mut status.conditions, types::RECONCILING);
-        let stalled = Condition::new(
-            types::STALLED,
-            ConditionStatus::True,
-            reason,
-            message.as_str(),
-            generation,
-        );
-        set_condition(&mut status.conditions, stalled, now);
-    } else {
-        remove_condition(&mut status.conditions, types::STALLED);
-        let going = find_condition(&status.conditions, types::RECONCILING);
-        let going = going.map_or("reconciliation in progress".to_owned(), |c| c.message.clone());
-        let reason = reasons::PROGRESSING_WITH_RETRY;
-        let reconciling =
-            Condition::new(types::RECONCILING, ConditionStatus::True, reason, going, generation);
-        set_condition(&mut status.conditions, reconciling, now);
     }
-    let ready =
-        Condition::new(types::READY, ConditionStatus::False, reason, message.as_str(), generation);
-    set_condition(&mut status.conditions, ready, now);
-    let told = find_condition(&before.conditions, types::READY)
-        .is_some_and(|ready| ready.message == *message && ready.reason == **reason);
-    (!told).then(|| Telling {
-        kind: EventKind::Warning,
-        reason: (*reason).to_owned(),
-        message: message.clone(),
-    })
+    summary::failed(&mut status.conditions, generation, problem, now);
+    summary::event(&before.conditions, &status.conditions)
 }
 
 fn is_ready(status: &Status) -> bool {
-    is_condition_true(&status.conditions, types::READY)
+    summary::is_ready(&status.conditions)
         && find_condition(&status.conditions, types::STALLED).is_none()
         && find_condition(&status.conditions, types::RECONCILING).is_none()
 }

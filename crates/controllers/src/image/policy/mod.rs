@@ -5,7 +5,6 @@
 
 pub mod choose;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use borax_api::image::{
     ImagePolicy, ImagePolicyStatus, ImageRef, ImageRepository, REFLECTOR_CONTROLLER,
     REFLECTOR_STATUS_MANAGER, ReflectionPolicy, reasons,
 };
-use borax_api::meta::{RECONCILE_REQUEST, reasons as common};
+use borax_api::meta::reasons as common;
 use borax_image::policy::Policy;
 use borax_object::LabelSelector;
 use borax_reconcile::{Key, Outcome, Queue, Reconciler, Trigger, Turn};
@@ -185,19 +184,6 @@ impl ImagePolicyReconciler {
             .map_err(|error| fail(format!("failed fetching descriptor for {reference:?}: {error}")))
     }
 
-    /// Suspended: nothing is done, and what was asked for counts as seen, as in Flux.
-    async fn suspended(&self, key: &Key, object: &ImagePolicy) -> Outcome {
-        tracing::info!(object = %key, kind = "ImagePolicy", "reconciliation is suspended for this object");
-        let mut status = object.status.clone().unwrap_or_default();
-        if summary::is_settled(&status.conditions) {
-            status.observed_generation = object.metadata.generation.unwrap_or_default();
-        }
-        if let Some(requested) = object.annotations().get(RECONCILE_REQUEST) {
-            status.last_handled_reconcile_at.clone_from(requested);
-        }
-        self.owned.status(object, &status).await.err().unwrap_or(Outcome::Done)
-    }
-
     async fn report(
         &self,
         key: &Key,
@@ -231,18 +217,7 @@ impl ImagePolicyReconciler {
             tracing::error!(object = %key, kind = "ImagePolicy", reason = problem.reason, "{}", problem.message);
             summary::failed(&mut status.conditions, generation, &problem, now());
         }
-        if let Some(requested) = object.annotations().get(RECONCILE_REQUEST) {
-            status.last_handled_reconcile_at.clone_from(requested);
-        }
-        if let Err(outcome) = self.owned.status(object, &status).await {
-            return outcome;
-        }
-        if let Some((kind, reason, message)) =
-            summary::event(&before.conditions, &status.conditions)
-        {
-            self.owned.tell(object, kind, &reason, &message, BTreeMap::new());
-        }
-        outcome
+        self.owned.ended(object, &before.conditions, status, outcome).await
     }
 }
 
@@ -271,27 +246,17 @@ impl Reconciler for ImagePolicyReconciler {
     const KIND: &'static str = "imagepolicy";
 
     async fn reconcile(&self, key: Key, turn: Turn) -> Outcome {
-        let Some((object, _length)) = self.owned.begin(&key) else { return Outcome::Forget };
-        if object.metadata.deletion_timestamp.is_some() {
-            return self.owned.let_go(&object).await;
-        }
-        if let Err(outcome) = self.owned.add_finalizer(&object).await {
-            return outcome;
-        }
+        let (object, _length) = match self.owned.admit(&key).await {
+            Ok(admitted) => admitted,
+            Err(outcome) => return outcome,
+        };
         if object.spec.suspend {
-            return self.suspended(&key, &object).await;
+            return self.owned.suspended(&object).await;
         }
         self.go(&key, &object, &turn).await
     }
 
     async fn panicked(&self, key: Key, message: String) {
-        let Some(object) = self.owned.store().get(&key) else { return };
-        let mut status = object.status.clone().unwrap_or_default();
-        let message = format!("internal error, please report it: {message}");
-        let generation = object.metadata.generation.unwrap_or_default();
-        let problem = Problem::new(common::FAILED, message);
-        summary::failed(&mut status.conditions, generation, &problem, now());
-        // What stands in the way of the report is in the log.
-        let _ = self.owned.status(&object, &status).await;
+        self.owned.panicked(&key, &message).await;
     }
 }

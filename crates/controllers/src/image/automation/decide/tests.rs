@@ -64,7 +64,7 @@ fn seen(reference: Value) -> Observed {
 fn decided(more: Value) -> Result<Work, (&'static str, String, bool)> {
     let object = automation(spec(more), json!({}));
     decide(&object, seen(json!({"branch": "main"})))
-        .map_err(|failure| (failure.reason, failure.message, failure.stalled))
+        .map_err(|failure| (failure.reason, failure.message, failure.is_stalled))
 }
 
 #[test]

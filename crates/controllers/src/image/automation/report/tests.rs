@@ -2,6 +2,7 @@
 
 use super::*;
 use borax_api::image::reasons as image;
+use borax_api::meta::Condition;
 use borax_api::source::GitRepository;
 use std::sync::Arc;
 
@@ -81,7 +82,7 @@ fn a_push_is_recorded_and_told() {
 fn refspecs_are_part_of_the_summary() {
     let Proposed::Pushed(pushed) = pushed() else { return };
     assert_eq!(
-        summary(
+        told_of(
             &Pushed { message: String::new(), ..pushed },
             &work(Some("refs/heads/a:refs/for/b"))
         ),
@@ -107,9 +108,8 @@ fn what_was_left_is_told_until_the_files_are_looked_into_again() {
 fn failures_are_told_once_and_their_end_too() {
     let mut status = Status::default();
     success(&mut status, &nothing(), &[]);
-    let failure =
-        Failure::retry(image::GIT_OPERATION_FAILED, "failed to checkout source: no route");
-    let fail = |status: &mut Status, failure: &Failure| {
+    let failure = Problem::new(image::GIT_OPERATION_FAILED, "failed to checkout source: no route");
+    let fail = |status: &mut Status, failure: &Problem| {
         let before = status.clone();
         failed(&before, status, 3, failure, Time::default()).map(|telling| telling.message)
     };
@@ -123,7 +123,7 @@ fn failures_are_told_once_and_their_end_too() {
         ]
     );
     assert_eq!(status.observed_generation, 2, "it is not done with the new generation");
-    let stalled = Failure::stalled(image::INVALID_UPDATE_STRATEGY, "no update strategy");
+    let stalled = Problem::stalled(image::INVALID_UPDATE_STRATEGY, "no update strategy");
     assert!(fail(&mut status, &stalled).is_some());
     assert_eq!(
         shown(&status),
