@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use borax_api::kustomize::ValuesKind;
+use borax_api::kustomize::{CustomHealthCheck, ValuesKind};
 use borax_api::meta::{DependencyReference, KubeConfigReference};
+use borax_health::{CheckError, Checks, CustomCheck};
 use borax_kubeio::Drift;
 use borax_reconcile::{Backoff, Key, Queue, Trigger};
 use kube::core::object::HasStatus;
@@ -60,6 +61,25 @@ pub trait Consumer:
         self.meta().namespace.as_deref().unwrap_or_default() == &*config.namespace
             && (self.takes_values(kind, &config.name) || connects())
     }
+}
+
+/// `spec.healthCheckExprs`, compiled.
+///
+/// # Errors
+/// An expression is wrong; nothing but another spec mends that.
+pub fn health_checks(expressions: &[CustomHealthCheck]) -> Result<Checks, CheckError> {
+    let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let checks: Vec<CustomCheck> = expressions
+        .iter()
+        .map(|check| CustomCheck {
+            api_version: check.api_version.clone(),
+            kind: check.kind.clone(),
+            current: check.current.clone(),
+            failed: optional(&check.failed),
+            in_progress: optional(&check.in_progress),
+        })
+        .collect();
+    Checks::compile(&checks)
 }
 
 /// What is remembered of an object between turns. Losing it costs a reconciliation, nothing else.

@@ -1,6 +1,7 @@
 //! What all controllers of one process share: the client, the stores, the artifact cache, events, flags.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use borax_api::helm::HelmRelease;
 use borax_api::image::{ImagePolicy, ImageRepository, ImageUpdateAutomation};
@@ -97,6 +98,11 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// The flags.
     pub options: Options,
+}
+
+/// To the millisecond: nobody reads more of a duration.
+pub fn rounded(duration: Duration) -> Duration {
+    Duration::from_millis(duration.as_millis().try_into().unwrap_or(u64::MAX))
 }
 
 /// The time as statuses have it.

@@ -12,11 +12,11 @@ use borax_reconcile::{Key, Outcome};
 use borax_release::drift::Drifted;
 use borax_release::{Action, Attempt, Draft, Stop as End, Wanted, decide};
 
+use super::HelmReleaseReconciler;
 use super::ops::Placed;
 use super::run::Ended;
 use super::work::{ActionFailed, Work};
-use super::{HelmReleaseReconciler, rounded};
-use crate::shared::now;
+use crate::shared::{now, rounded};
 use crate::store::key_of;
 
 impl HelmReleaseReconciler {

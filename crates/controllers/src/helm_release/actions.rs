@@ -328,18 +328,7 @@ impl Work<'_> {
             self.perform_update(&mut release, &old, &target, events, &conduct, &mut created).await;
         match done.map_err(|error| error.masked(&self.secrets)) {
             Ok(()) => {
-                let deployed: Vec<Release> = self
-                    .records
-                    .history
-                    .releases()
-                    .iter()
-                    .filter(|known| known.info.status == Status::Deployed)
-                    .cloned()
-                    .collect();
-                for mut earlier in deployed {
-                    earlier.info.status = Status::Superseded;
-                    self.record(&earlier).await?;
-                }
+                self.supersede_deployed().await?;
                 release.set_status(Status::Deployed, words);
                 self.record(&release).await.map_err(ActionFailed::Failed)
             }
@@ -413,18 +402,7 @@ impl Work<'_> {
         release.set_status(Status::Uninstalled, "Uninstallation complete");
         if spec.keep_history {
             self.record(&release).await?;
-            let deployed: Vec<Release> = self
-                .records
-                .history
-                .releases()
-                .iter()
-                .filter(|known| known.info.status == Status::Deployed)
-                .cloned()
-                .collect();
-            for mut earlier in deployed {
-                earlier.info.status = Status::Superseded;
-                self.record(&earlier).await?;
-            }
+            self.supersede_deployed().await?;
         } else if let Err(error) = self.purge(&release).await {
             errors.push(error);
         }
@@ -534,6 +512,23 @@ impl Work<'_> {
             }
         }
         Ok(owned)
+    }
+
+    /// Marks every deployed release of the history as superseded.
+    async fn supersede_deployed(&mut self) -> Result<(), String> {
+        let deployed: Vec<Release> = self
+            .records
+            .history
+            .releases()
+            .iter()
+            .filter(|known| known.info.status == Status::Deployed)
+            .cloned()
+            .collect();
+        for mut earlier in deployed {
+            earlier.info.status = Status::Superseded;
+            self.record(&earlier).await?;
+        }
+        Ok(())
     }
 
     /// Refuses objects that are there and belong to someone else.

@@ -29,7 +29,6 @@ mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use borax_api::helm::{CONTROLLER, ChartRefKind, GROUP, HelmRelease, STATUS_MANAGER};
 use borax_api::meta::{Condition, condition_types, find_condition, reasons};
@@ -229,9 +228,4 @@ fn of_external(object: Arc<ExternalArtifact>) -> Source {
         conditions: Vec::new(),
         artifact: status.artifact,
     }
-}
-
-/// To the millisecond: nobody reads more of a duration.
-fn rounded(duration: Duration) -> Duration {
-    Duration::from_millis(duration.as_millis().try_into().unwrap_or(u64::MAX))
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use borax_api::helm::{DriftDetectionMode, HelmRelease, reasons as helm_reasons};
 use borax_api::meta::{Artifact, FORCE_REQUEST, RESET_REQUEST, condition_types, reasons, request};
-use borax_health::{Checks, CustomCheck};
+use borax_health::Checks;
 use borax_kubeio::Cluster;
 use borax_reconcile::{Outcome, Turn};
 use borax_release::decide::{self, ActionType};
@@ -31,6 +31,7 @@ use super::records::Records;
 use super::work::Work;
 use super::{HelmReleaseReconciler, drift, values};
 use crate::artifacts::OpenError;
+use crate::consumers::health_checks;
 use crate::options::jittered;
 use crate::shared::{now, rand_unit};
 use crate::store::key_of;
@@ -57,7 +58,7 @@ impl HelmReleaseReconciler {
         turn: &Turn,
     ) -> Outcome {
         let key = key_of(object);
-        let checks = match checks(object) {
+        let checks = match health_checks(&object.spec.health_check_exprs) {
             Ok(checks) => Arc::new(checks),
             Err(error) => return self.stopped(object, invalid_checks(&error)).await,
         };
@@ -427,22 +428,4 @@ impl HelmReleaseReconciler {
             .await
             .map_err(|error| format!("unable to determine cluster state: {error}"))
     }
-}
-
-/// The spec's CEL health checks, compiled.
-fn checks(object: &HelmRelease) -> Result<Checks, borax_health::CheckError> {
-    let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let checks: Vec<CustomCheck> = object
-        .spec
-        .health_check_exprs
-        .iter()
-        .map(|check| CustomCheck {
-            api_version: check.api_version.clone(),
-            kind: check.kind.clone(),
-            current: check.current.clone(),
-            failed: optional(&check.failed),
-            in_progress: optional(&check.in_progress),
-        })
-        .collect();
-    Checks::compile(&checks)
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use borax_api::kustomize::{Kustomization, SourceKind};
 use borax_api::meta::{Artifact, condition_types, is_condition_true, reasons};
-use borax_health::{CheckError, Checks, CustomCheck, ReadyExpr};
+use borax_health::{Checks, ReadyExpr};
 use kube::ResourceExt;
 use serde_json::Value;
 
+use crate::consumers::health_checks;
 use crate::options::Options;
 
 /// What the store says of the source.
@@ -127,7 +128,7 @@ pub(super) fn decide(observed: &Observed<'_>) -> Gate {
     if let Some(stop) = unsupported(object) {
         return stop;
     }
-    let checks = match checks(object) {
+    let checks = match health_checks(&object.spec.health_check_exprs) {
         Ok(checks) => Arc::new(checks),
         Err(error) => return Stop::invalid_expression(&error.to_string(), Revision::default()),
     };
@@ -174,27 +175,6 @@ pub(super) fn decide(observed: &Observed<'_>) -> Gate {
         None => Gate::Go(artifact.clone(), checks),
         Some(stop) => stop,
     }
-}
-
-/// The spec's CEL health checks, compiled.
-///
-/// # Errors
-/// An expression is wrong; nothing but another spec mends that.
-fn checks(object: &Kustomization) -> Result<Checks, CheckError> {
-    let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let checks: Vec<CustomCheck> = object
-        .spec
-        .health_check_exprs
-        .iter()
-        .map(|check| CustomCheck {
-            api_version: check.api_version.clone(),
-            kind: check.kind.clone(),
-            current: check.current.clone(),
-            failed: optional(&check.failed),
-            in_progress: optional(&check.in_progress),
-        })
-        .collect();
-    Checks::compile(&checks)
 }
 
 /// Fields that Borax knows and does not honour yet: better no reconciliation than a wrong one.

@@ -41,7 +41,7 @@ use kube::ResourceExt;
 use crate::consumers::Consumers;
 use crate::options::jittered;
 use crate::owned::{Names, Owned};
-use crate::shared::{Shared, now, rand_unit};
+use crate::shared::{Shared, now, rand_unit, rounded};
 use crate::store::key_of;
 use gate::{Gate, Observed, Revision, Source, Stop, Until};
 use report::{About, Draft, StalledBy};
@@ -220,7 +220,7 @@ impl KustomizationReconciler {
             about: &mut about,
         };
         let ended = run.run().await;
-        let took = run::rounded(started.elapsed());
+        let took = rounded(started.elapsed());
         draft.at(now());
         self.ended(object, ended, draft, about, took).await
     }

@@ -26,7 +26,7 @@ use kube::ResourceExt;
 use super::report::{About, Draft, inventory, is_settled};
 use super::{KustomizationReconciler, build, target, variables};
 use crate::artifacts::OpenError;
-use crate::shared::now;
+use crate::shared::{now, rounded};
 
 /// What is healthy within this time needs no status that says it is waited for.
 const QUICK: Duration = Duration::from_millis(100);
@@ -406,11 +406,6 @@ fn jobs_with_ttl(plan: &Plan) -> Vec<ObjectId> {
         .filter(|step| vanishes(&step.object))
         .map(|step| step.entry.id.clone())
         .collect()
-}
-
-/// To the millisecond: nobody reads more of a duration.
-pub(super) fn rounded(duration: Duration) -> Duration {
-    Duration::from_millis(duration.as_millis().try_into().unwrap_or(u64::MAX))
 }
 
 pub(super) fn owner(object: &Kustomization) -> Owner {
